@@ -1,0 +1,1 @@
+"""GlobusHook: from an Airflow connection to the official Globus clients."""

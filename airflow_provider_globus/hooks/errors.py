@@ -1,0 +1,194 @@
+"""Errors of the Globus SDK, translated into ours: what happened, what Globus answered, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_globus.exceptions import (
+    GlobusAuthError,
+    GlobusBadRequestError,
+    GlobusConflictError,
+    GlobusConsentRequiredError,
+    GlobusError,
+    GlobusNotFoundError,
+    GlobusPermissionError,
+    GlobusRateLimitError,
+    GlobusServiceError,
+    GlobusUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from globus_sdk import GlobusAPIError
+
+_BY_STATUS: dict[int, type[GlobusServiceError]] = {
+    400: GlobusBadRequestError,
+    401: GlobusAuthError,
+    403: GlobusPermissionError,
+    404: GlobusNotFoundError,
+    409: GlobusConflictError,
+    413: GlobusBadRequestError,
+    422: GlobusBadRequestError,
+    429: GlobusRateLimitError,
+}
+
+# Transfer reports what the storage said as 502 with a telling code: only some of these pass with time.
+_BY_CODE_ENDING: dict[str, type[GlobusServiceError]] = {
+    "PermissionDenied": GlobusPermissionError,
+    "NotFound": GlobusNotFoundError,
+    "Exists": GlobusConflictError,
+    "NotDirectory": GlobusBadRequestError,
+    "SizeLimit": GlobusBadRequestError,
+    "LoginFailed": GlobusPermissionError,
+}
+
+_ADVICE: dict[type[GlobusServiceError], str] = {
+    GlobusPermissionError: (
+        "Give the identity of this connection access: a role or an access rule on the collection, "
+        "or permission on the storage behind it."
+    ),
+    GlobusNotFoundError: "Check the id or path; what an identity may not see also counts as not found.",
+    GlobusRateLimitError: (
+        "All tasks of one identity share Globus's limits: raise poll_interval, or put the tasks in an Airflow pool."
+    ),
+    GlobusUnavailableError: "This usually passes; see https://status.globus.org if it does not.",
+}
+
+
+@contextmanager
+def globus_errors(doing: str) -> Iterator[None]:
+    """
+    Translate what the SDK raises inside the block.
+
+    :param doing: completes "… while ", for example ``listing /data on 'instrument'``.
+    :raises GlobusError: always one of ours; the SDK's own error is dropped, since it may carry a response body.
+    """
+    import globus_sdk
+    from globus_sdk.token_storage import TokenValidationError
+
+    try:
+        yield
+    except globus_sdk.GlobusAPIError as error:
+        translated: GlobusError = from_api_error(error, doing)
+    except globus_sdk.NetworkError as error:
+        cause = error.underlying_exception
+        translated = GlobusUnavailableError(
+            f"No answer from Globus while {doing} ({type(cause).__name__}).",
+            advice="Check that this machine can reach the service; the request is tried again.",
+        )
+    except TokenValidationError as error:
+        translated = GlobusConsentRequiredError(
+            f"The token does not cover what is needed while {doing}: {error}.",
+            advice="Grant the app the scopes it asks for, or log in again with them.",
+        )
+    else:
+        return
+    raise translated from None
+
+
+def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
+    """Our error for an answer that the SDK reports as an error."""
+    body = error.raw_json if isinstance(error.raw_json, dict) else {}
+    code = _code(error, body)
+    facts: dict[str, Any] = {
+        "status": error.http_status,
+        "code": code,
+        "request_id": error.request_id or body.get("debug_id"),
+        "retry_after": _retry_after(error.headers),
+    }
+    said = _message(error, body)
+    where = f"{error.http_status} {code}" if code else str(error.http_status)
+    if facts["request_id"]:
+        where += f", request {facts['request_id']}"
+    text = f"Globus refused {doing}: {said} ({where})."
+    if error.http_status == 403 and _needs_consent(error, body):
+        scopes = _required_scopes(error, body)
+        return GlobusConsentRequiredError(text, advice=_consent_advice(body), required_scopes=scopes, **facts)
+    cls = _class_of(error.http_status, code or "")
+    if cls is GlobusAuthError:
+        return GlobusAuthError(text, advice=_auth_advice(code or ""), **facts)
+    if cls is GlobusUnavailableError:
+        text = f"Globus could not answer while {doing}: {said} ({where})."
+    return cls(text, advice=_ADVICE.get(cls, ""), **facts)
+
+
+def _class_of(status: int, code: str) -> type[GlobusServiceError]:
+    if code in ("invalid_client", "invalid_grant", "unauthorized_client"):
+        return GlobusAuthError
+    if "ExternalError" in code or "EndpointError" in code:
+        return _BY_CODE_ENDING.get(code.rpartition(".")[2], GlobusUnavailableError)
+    if status >= 500:
+        return GlobusUnavailableError
+    return _BY_STATUS.get(status, GlobusServiceError)
+
+
+def _code(error: GlobusAPIError, body: Mapping[str, Any]) -> str | None:
+    # The token endpoint answers in OAuth's shape, which the SDK leaves without a code.
+    if error.code and error.code != "Error":
+        return str(error.code)
+    oauth = body.get("error")
+    return oauth if isinstance(oauth, str) else None
+
+
+def _message(error: GlobusAPIError, body: Mapping[str, Any]) -> str:
+    said = error.message or body.get("error_description") or body.get("error")
+    if isinstance(said, str) and said:
+        return " ".join(said.split())[:500].rstrip(".")
+    return "no reason given"
+
+
+def _retry_after(headers: Mapping[str, str] | None) -> float | None:
+    try:
+        return float((headers or {})["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _needs_consent(error: GlobusAPIError, body: Mapping[str, Any]) -> bool:
+    return bool(error.info.consent_required or error.info.authorization_parameters) or (
+        body.get("error") == "dependent_consent_required"
+    )
+
+
+def _required_scopes(error: GlobusAPIError, body: Mapping[str, Any]) -> list[str]:
+    named = (
+        error.info.consent_required.required_scopes
+        or (body.get("authorization_parameters") or {}).get("required_scopes")
+        or []
+    )
+    return [str(scope) for scope in named]
+
+
+def _consent_advice(body: Mapping[str, Any]) -> str:
+    wanted = body.get("authorization_parameters") or {}
+    if wanted.get("session_required_mfa"):
+        return (
+            "The collection demands multi-factor authentication, which a service account cannot do: "
+            "use a guest collection, or have its administrator exempt this identity."
+        )
+    if domains := wanted.get("session_required_single_domain"):
+        return (
+            f"The collection demands an identity of the domain {_listed(domains)}: "
+            "use a connection with such an identity, or a guest collection."
+        )
+    if identities := wanted.get("session_required_identities"):
+        return f"The service demands a recent login of the identity {_listed(identities)}: log in again as that."
+    if wanted.get("session_required_policies"):
+        return "An authentication policy of the collection is not met: ask its administrator to admit this identity."
+    return "Grant the consent: log in again with the scope that Globus names, or let a service account act."
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _auth_advice(code: str) -> str:
+    if code == "invalid_client":
+        return (
+            "The client id and secret do not match: check login and password of the connection, "
+            "and that the secret was not deleted under https://app.globus.org/settings/developers."
+        )
+    if code == "invalid_grant":
+        return "The refresh token was revoked or has expired: log in again and store the new one in the connection."
+    return "The token was refused: check that the app of the connection still exists and may use this service."

@@ -1,0 +1,297 @@
+"""GlobusHook: authorises the official Globus clients with an Airflow connection, and wraps none of their methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_globus.exceptions import (
+    GlobusCollectionNameError,
+    GlobusConsentRequiredError,
+    GlobusError,
+    GlobusInputError,
+    GlobusUnavailableError,
+)
+from airflow_provider_globus.hooks.connection import ConnectionSettings, is_uuid
+from airflow_provider_globus.hooks.credentials import APP_NAME, Credentials, credentials_for
+from airflow_provider_globus.hooks.errors import globus_errors
+
+if TYPE_CHECKING:
+    from globus_sdk import (
+        AuthClient,
+        ComputeClientV2,
+        ComputeClientV3,
+        FlowsClient,
+        GroupsClient,
+        SearchClient,
+        SpecificFlowClient,
+        TransferClient,
+    )
+    from globus_sdk.client import BaseClient
+    from globus_sdk.response import GlobusHTTPResponse
+    from globus_sdk.scopes import Scope
+
+ClientT = TypeVar("ClientT", bound="BaseClient")
+
+#: Candidates that an error about a collection's name lists at most.
+MAX_CANDIDATES = 8
+
+
+class GlobusHook(BaseHook):
+    """
+    Official Globus clients for an Airflow connection of type ``globus``.
+
+    Tokens live in memory and are shared by all hooks of a process. The clients are the SDK's own; pass their methods
+    to :meth:`call` to get errors of :mod:`airflow_provider_globus.exceptions` and consents cured where possible::
+
+        hook = GlobusHook()
+        client = hook.transfer_client()
+        hook.call("listing /data", client.operation_ls, hook.use_collection("instrument"), path="/data")
+
+    :param globus_conn_id: id of the Airflow connection.
+    :param caller: what Globus sees of the caller in the User-Agent, for example the operator's name.
+    """
+
+    conn_name_attr = "globus_conn_id"
+    default_conn_name = "globus_default"
+    conn_type = "globus"
+    hook_name = "Globus"
+
+    def __init__(self, globus_conn_id: str = default_conn_name, *, caller: str = "") -> None:
+        super().__init__()
+        self.globus_conn_id = globus_conn_id
+        self.caller = caller
+        self._clients: dict[tuple[Any, ...], Any] = {}
+
+    @cached_property
+    def settings(self) -> ConnectionSettings:
+        """The connection, checked. Raises ``GlobusConfigError`` when it cannot work."""
+        return ConnectionSettings.from_connection(self.globus_conn_id, self.get_connection(self.globus_conn_id))
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The identity behind the connection."""
+        with globus_errors("preparing the connection's credentials"):
+            return credentials_for(self.settings)
+
+    # Clients
+
+    def auth_client(self) -> AuthClient:
+        """Globus Auth, to look up identities and to say who this connection is."""
+        from globus_sdk import AuthClient
+        from globus_sdk.scopes import AuthScopes
+
+        return self._client(AuthClient, "auth", [AuthScopes.openid, AuthScopes.profile, AuthScopes.email])
+
+    def transfer_client(self, *, polling: bool = False) -> TransferClient:
+        """
+        Globus Transfer.
+
+        :param polling: never wait inside a call: whoever polls has its own pauses, and the triggerer many jobs to ask for.
+        """
+        from globus_sdk import TransferClient
+        from globus_sdk.scopes import TransferScopes
+
+        return self._client(TransferClient, "transfer", [TransferScopes.all], polling=polling)
+
+    def flows_client(self, *, polling: bool = False) -> FlowsClient:
+        """Globus Flows: flows and their runs."""
+        from globus_sdk import FlowsClient
+        from globus_sdk.scopes import FlowsScopes
+
+        scopes = [
+            FlowsScopes.manage_flows,
+            FlowsScopes.view_flows,
+            FlowsScopes.run_status,
+            FlowsScopes.run_manage,
+        ]
+        return self._client(FlowsClient, "flows", scopes, polling=polling)
+
+    def specific_flow_client(self, flow_id: str) -> SpecificFlowClient:
+        """One flow, to run it: every flow has a scope of its own."""
+        from globus_sdk import SpecificFlowClient
+        from globus_sdk.scopes import SpecificFlowScopes
+
+        scopes = [SpecificFlowScopes(flow_id).user]
+        return self._client(SpecificFlowClient, "flows", scopes, resource_server=flow_id, flow_id=flow_id)
+
+    def compute_client_v2(self, *, polling: bool = False) -> ComputeClientV2:
+        """Globus Compute: functions, endpoints' status, tasks."""
+        from globus_sdk import ComputeClientV2
+        from globus_sdk.scopes import ComputeScopes
+
+        return self._client(ComputeClientV2, "compute", [ComputeScopes.all], polling=polling)
+
+    def compute_client_v3(self) -> ComputeClientV3:
+        """Globus Compute: submission to endpoints."""
+        from globus_sdk import ComputeClientV3
+        from globus_sdk.scopes import ComputeScopes
+
+        return self._client(ComputeClientV3, "compute", [ComputeScopes.all])
+
+    def search_client(self) -> SearchClient:
+        """Globus Search: indices and their records."""
+        from globus_sdk import SearchClient
+        from globus_sdk.scopes import SearchScopes
+
+        return self._client(SearchClient, "search", [SearchScopes.all])
+
+    def groups_client(self) -> GroupsClient:
+        """Globus Groups."""
+        from globus_sdk import GroupsClient
+        from globus_sdk.scopes import GroupsScopes
+
+        return self._client(GroupsClient, "groups", [GroupsScopes.view_my_groups_and_memberships])
+
+    def _client(
+        self,
+        cls: type[ClientT],
+        service: str,
+        scopes: Iterable[Scope],
+        *,
+        polling: bool = False,
+        resource_server: str | None = None,
+        **kwargs: Any,
+    ) -> ClientT:
+        from globus_sdk.transport import RetryConfig
+
+        key = (cls, polling, *kwargs.values())
+        if key not in self._clients:
+            # With one retry and nothing to retry but authorization and the network, a poll never sleeps for long.
+            retries = (
+                RetryConfig(max_retries=1, max_sleep=1, retry_after_status_codes=(), transient_error_status_codes=())
+                if polling
+                else RetryConfig(max_retries=4, max_sleep=30)
+            )
+            server = resource_server or cast(str, cls.resource_server)
+            with globus_errors(f"obtaining a token for Globus {service.title()}"):
+                self._clients[key] = cls(
+                    environment=self.settings.environment,
+                    base_url=self.settings.service_urls.get(service),
+                    app_name=f"{APP_NAME}/{self.caller}" if self.caller else APP_NAME,
+                    transport=self.credentials.transport(),
+                    retry_config=retries,
+                    authorizer=self.credentials.authorizer(server, scopes),
+                    **kwargs,
+                )
+        return cast("ClientT", self._clients[key])
+
+    # Calls
+
+    def call(self, doing: str, method: Callable[..., GlobusHTTPResponse], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """
+        Call a method of one of this hook's clients.
+
+        A missing consent that the identity can grant itself is granted, and the call made once more: Globus had
+        refused it, so nothing was done twice.
+
+        :param doing: completes "… while " in an error, for example ``listing /data on 'instrument'``.
+        :return: the answer's JSON document.
+        :raises GlobusError: in our own words.
+        """
+        try:
+            return self._call_once(doing, method, *args, **kwargs)
+        except GlobusConsentRequiredError as error:
+            client = getattr(method, "__self__", None)
+            resource_server = getattr(client, "resource_server", None)
+            if resource_server is None or not self.credentials.cure(error, resource_server):
+                raise
+            self.log.info("Granting the consent that Globus asks for while %s.", doing)
+        return self._call_once(doing, method, *args, **kwargs)
+
+    def _call_once(
+        self, doing: str, method: Callable[..., GlobusHTTPResponse], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        with globus_errors(doing):
+            document = method(*args, **kwargs).data
+        if not isinstance(document, dict):
+            raise GlobusUnavailableError(
+                f"The answer is not a JSON document while {doing}.",
+                advice="Something between here and Globus, such as a proxy, may have answered instead.",
+            )
+        return document
+
+    # Collections
+
+    def use_collection(self, collection: str) -> str:
+        """
+        Resolve a collection and make sure that this identity's tokens cover its data.
+
+        :param collection: UUID, alias of the connection, or a display name that matches exactly one collection.
+        :return: the collection's UUID.
+        :raises GlobusCollectionNameError: listing candidates, when a name matches none or several.
+        """
+        collection_id = self.resolve_collection(collection)
+        document = self.collection(collection_id)
+        if document.get("entity_type") == "GCSv5_endpoint":
+            raise GlobusInputError(
+                f"{collection!r} is a Globus Connect Server endpoint, not a collection.",
+                advice="Data is read from and written to one of its collections: give the collection's UUID.",
+            )
+        if document.get("entity_type") == "GCSv5_mapped_collection" and not document.get("high_assurance"):
+            self.credentials.grant_data_access([collection_id])
+        return collection_id
+
+    def resolve_collection(self, collection: str) -> str:
+        """The UUID behind a UUID, an alias or a display name."""
+        if not isinstance(collection, str) or not collection.strip():
+            raise GlobusInputError(f"A collection must be named by UUID, alias or display name, not by {collection!r}.")
+        name = self.settings.collections.get(collection, collection)
+        return name.lower() if is_uuid(name) else self._search_collection(collection)
+
+    def _search_collection(self, name: str) -> str:
+        client = self.transfer_client()
+        found = self.call(
+            f"searching the collection {name!r}", client.endpoint_search, name, filter_non_functional=False
+        )["DATA"]
+        exact = [document for document in found if document["display_name"] == name]
+        if len(exact) == 1:
+            return str(exact[0]["id"])
+        listed = "; ".join(f"{d['display_name']} ({d['id']})" for d in (exact or found)[:MAX_CANDIDATES])
+        aliases = ", ".join(sorted(self.settings.collections)) or "none"
+        if exact:
+            raise GlobusCollectionNameError(
+                f"{len(exact)} collections are named {name!r}: {listed}.",
+                advice="Give the UUID of the one you mean.",
+            )
+        raise GlobusCollectionNameError(
+            f"No collection visible to this identity is named {name!r}. Similar: {listed or 'none'}. "
+            f"Aliases of connection {self.globus_conn_id!r}: {aliases}.",
+            advice="Give its UUID, or add an alias to the connection.",
+        )
+
+    def collection(self, collection_id: str) -> dict[str, Any]:
+        """The document of a collection, asked for once in a process."""
+        known = self.credentials.collections
+        if collection_id not in known:
+            client = self.transfer_client()
+            known[collection_id] = self.call(
+                f"looking up the collection {collection_id}", client.get_endpoint, collection_id
+            )
+        return known[collection_id]
+
+    # Connection test
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Say who this connection is and what it reaches, or what to do."""
+        try:
+            return True, self._introduce()
+        except GlobusError as error:
+            return False, str(error)
+
+    def _introduce(self) -> str:
+        who = self.call("asking Globus Auth who this is", self.auth_client().userinfo)
+        name = who.get("name") or who.get("preferred_username") or who["sub"]
+        lines = [f"Connected as {name} ({who.get('preferred_username', who['sub'])})."]
+        client = self.transfer_client(polling=True)
+        unfinished = self.call("listing transfer tasks", client.task_list, limit=1, filter={"status": "ACTIVE"})
+        lines.append(f"Transfer answers; {unfinished.get('total', 0)} active tasks.")
+        for alias, collection_id in sorted(self.settings.collections.items()):
+            try:
+                lines.append(f"{alias}: {self.collection(collection_id)['display_name']}.")
+            except GlobusError as error:
+                raise type(error)(f"Collection alias {alias!r}: {error.message}", advice=error.advice) from None
+        return " ".join(lines)
