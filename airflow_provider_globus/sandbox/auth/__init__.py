@@ -1,0 +1,1 @@
+"""Globus Auth: tokens for clients and people, who they are, and what they may."""

@@ -1,0 +1,100 @@
+"""Scopes: which exist, which resource server each belongs to, and what a granted scope tree allows.
+
+Scope strings are read with the SDK's own parser: ``a[b *c]`` is scope ``a`` that may use ``b`` and, optionally, ``c``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from globus_sdk.scopes import (
+    AuthScopes,
+    ComputeScopes,
+    FlowsScopes,
+    GroupsScopes,
+    NexusScopes,
+    Scope,
+    ScopeParseError,
+    ScopeParser,
+    SearchScopes,
+    TimersScopes,
+    TransferScopes,
+)
+
+AUTH_SERVER = "auth.globus.org"
+TRANSFER_SERVER = "transfer.api.globus.org"
+TRANSFER_ALL = str(TransferScopes.all)
+OPENID = "openid"
+
+_COLLECTION_SCOPE = re.compile(r"https://auth\.globus\.org/scopes/([0-9a-f-]{36})/(data_access|https)")
+_SERVICES = (
+    AuthScopes,
+    ComputeScopes,
+    FlowsScopes,
+    GroupsScopes,
+    NexusScopes,
+    SearchScopes,
+    TimersScopes,
+    TransferScopes,
+)
+
+
+def data_access_scope(collection_id: str) -> str:
+    """Return the scope whose consent lets Transfer read a mapped collection for its caller."""
+    return f"https://auth.globus.org/scopes/{collection_id}/data_access"
+
+
+def parse_scopes(text: str) -> tuple[Scope, ...]:
+    """Read a space-separated list of scopes with their dependencies; ValueError when it cannot be read."""
+    try:
+        # Sorted, because the parser works with sets and the first scope's service leads the token answer.
+        return tuple(sorted(ScopeParser.parse(text), key=lambda scope: text.find(scope.scope_string)))
+    except (ScopeParseError, ValueError) as error:
+        raise ValueError(f"Unreadable scope {text!r}: {error}") from None
+
+
+def allows(scopes: Iterable[Scope], *path: str) -> bool:
+    """Tell whether a granted tree contains this path: a scope, one it depends on, and so on."""
+    wanted, *rest = path
+    return any(scope.scope_string == wanted and (not rest or allows(scope.dependencies, *rest)) for scope in scopes)
+
+
+class ScopeRegistry:
+    """The scopes a sandbox knows.
+
+    :param collection_scope_exists: tells whether a collection (by id) has a ``data_access`` or ``https`` scope.
+    """
+
+    def __init__(self, collection_scope_exists: Callable[[str, str], bool]) -> None:
+        self._collection_scope_exists = collection_scope_exists
+        self._servers = {scope.scope_string: service.resource_server for service in _SERVICES for scope in service}
+
+    def register(self, scope: str, resource_server: str) -> None:
+        """Make a further scope known."""
+        self._servers[scope] = resource_server
+
+    def resource_server(self, scope: str) -> str | None:
+        """Return whose scope this is; None when there is no such scope."""
+        if found := _COLLECTION_SCOPE.fullmatch(scope):
+            collection_id, name = found.groups()
+            return collection_id if self._collection_scope_exists(collection_id, name) else None
+        return self._servers.get(scope)
+
+    def unknown(self, scopes: Iterable[Scope]) -> list[str]:
+        """Return the scopes of a tree, dependencies included, that do not exist."""
+        missing: list[str] = []
+        for scope in scopes:
+            if self.resource_server(scope.scope_string) is None:
+                missing.append(scope.scope_string)
+            missing += self.unknown(scope.dependencies)
+        return missing
+
+    def by_server(self, scopes: Iterable[Scope]) -> dict[str, tuple[Scope, ...]]:
+        """Group scopes by the resource server they belong to, in the order given."""
+        grouped: dict[str, tuple[Scope, ...]] = {}
+        for scope in scopes:
+            server = self.resource_server(scope.scope_string)
+            if server is not None:
+                grouped[server] = (*grouped.get(server, ()), scope)
+        return grouped

@@ -1,0 +1,227 @@
+"""Trouble on demand: what the sandbox's network, services, files and tasks shall suffer.
+
+Three kinds of fault, told apart by their fields (see `Faults.add`): HTTP faults change how a request is answered,
+path faults make files of a collection fail while a task stays ACTIVE, task faults change a task's fate.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox.clock import SandboxClock
+
+
+class Named(Protocol):
+    """What a path fault needs to know of a collection."""
+
+    @property
+    def id(self) -> str:
+        """The collection's UUID."""
+
+    @property
+    def name(self) -> str:
+        """The collection's display name."""
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """What all faults share: when they strike.
+
+    :param nth: strike only from the nth match on (1 is the first).
+    :param times: strike this often, then never again.
+    :param probability: strike with this probability.
+    :param for_seconds: strike for so many sandbox seconds from when the fault was added.
+    """
+
+    kind: ClassVar[str] = "fault"
+
+    nth: int | None = None
+    times: int | None = None
+    probability: float | None = None
+    for_seconds: float | None = None
+    id: str = ""
+    until: float | None = None
+    seen: int = 0
+    struck: int = 0
+
+    def strikes(self, now: float, rng: random.Random) -> bool:
+        """Count one match and tell whether it is struck."""
+        if self.over(now):
+            return False
+        self.seen += 1
+        if self.nth is not None and self.seen < self.nth:
+            return False
+        if self.probability is not None and rng.random() >= self.probability:
+            return False
+        self.struck += 1
+        return True
+
+    def over(self, now: float) -> bool:
+        """Tell whether the fault will never strike again."""
+        return (self.until is not None and now >= self.until) or (self.times is not None and self.struck >= self.times)
+
+
+@dataclass(kw_only=True)
+class HttpFault(Fault):
+    """How a request is answered instead of as it should be; the control plane is never affected.
+
+    :param service: ``auth``, ``transfer``, … or ``*``.
+    :param path: glob over the request path.
+    :param status: answer with this status, in the service's error shape with `code` and `message`.
+    :param body: answer with exactly this text (with status 200 unless `status` says otherwise).
+    :param drop: close the connection without doing anything.
+    :param drop_after: do what was asked, then close the connection: the client never learns of it.
+    :param delay_seconds: wait before answering, in real seconds (clients' timeouts run in real time).
+    """
+
+    kind: ClassVar[str] = "http"
+
+    service: str = "*"
+    method: str = "*"
+    path: str = "*"
+    status: int | None = None
+    code: str = "ServiceUnavailable"
+    message: str = "Injected by the sandbox"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+    drop: bool = False
+    drop_after: bool = False
+    delay_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        does_something = self.status is not None or self.body is not None or self.delay_seconds > 0
+        if not (does_something or self.drop or self.drop_after):
+            raise ValueError("An HTTP fault needs status, body, drop, drop_after or delay_seconds")
+
+    def matches(self, service: str, method: str, path: str) -> bool:
+        """Tell whether a request is meant by this fault."""
+        return self.service in ("*", service) and self.method.upper() in ("*", method) and fnmatchcase(path, self.path)
+
+
+@dataclass(kw_only=True)
+class PathFault(Fault):
+    """Makes paths of a collection fail as a storage system would; tasks keep retrying meanwhile.
+
+    :param collection: id or name of the collection, or ``*``.
+    :param path: glob over the path inside the collection.
+    """
+
+    kind: ClassVar[str] = "path"
+
+    collection: str = "*"
+    path: str = "*"
+    nice_status: str = "PERMISSION_DENIED"
+    details: str = "Injected by the sandbox"
+
+    def matches(self, collection: Named, path: str) -> bool:
+        """Tell whether a path of a collection is meant by this fault."""
+        alias = getattr(collection, "alias", None)
+        return self.collection in ("*", collection.id, collection.name, alias) and fnmatchcase(path, self.path)
+
+
+@dataclass(kw_only=True)
+class TaskFault(Fault):
+    """Changes the fate of a task.
+
+    :param task: task id, ``next`` (the next one submitted) or ``*``.
+    :param status: ``INACTIVE`` or ``FAILED``.
+    """
+
+    kind: ClassVar[str] = "task"
+
+    task: str = "next"
+    status: str = "INACTIVE"
+    code: str = "EXPIRED"
+    message: str = "Injected by the sandbox"
+
+    def __post_init__(self) -> None:
+        if self.task == "next" and self.times is None:
+            self.times = 1
+
+
+# Set by the sandbox itself, never by who adds a fault.
+_OWN_FIELDS = {"id", "until", "seen", "struck"}
+_AnyFault = TypeVar("_AnyFault", bound=Fault)
+
+
+class Faults:
+    """The faults of one sandbox; safe to use from any thread."""
+
+    def __init__(self, clock: SandboxClock, rng: random.Random) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._lock = threading.Lock()
+        self._faults: dict[str, Fault] = {}
+        self._number = 0
+
+    def add(self, spec: Mapping[str, Any] | None = None, **more: Any) -> str:
+        """Add a fault and return its id.
+
+        With ``task`` it is a `TaskFault`, with ``collection`` or ``nice_status`` a `PathFault`, else an `HttpFault`:
+        ``faults.add(service="transfer", path="*/task_list", status=503, for_seconds=300)``.
+        """
+        given = {**(spec or {}), **more}
+        kind = _kind_of(given)
+        known = {item.name for item in fields(kind)} - _OWN_FIELDS
+        if unknown := sorted(set(given) - known):
+            raise ValueError(f"A {kind.kind} fault has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        fault = kind(**given)
+        with self._lock:
+            self._number += 1
+            fault.id = f"fault-{self._number}"
+            if fault.for_seconds is not None:
+                fault.until = self._clock.time() + fault.for_seconds
+            self._faults[fault.id] = fault
+        return fault.id
+
+    def remove(self, fault_id: str) -> bool:
+        """Take a fault away; False when there is none of that id."""
+        with self._lock:
+            return self._faults.pop(fault_id, None) is not None
+
+    def clear(self) -> None:
+        """Take all faults away."""
+        with self._lock:
+            self._faults.clear()
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return all faults as JSON documents, with how often each was seen and struck."""
+        with self._lock:
+            return [{"kind": fault.kind, **asdict(fault)} for fault in self._faults.values()]
+
+    def http_fault(self, service: str, method: str, path: str) -> HttpFault | None:
+        """Return the fault that strikes this request, if any."""
+        return self._first(HttpFault, lambda fault: fault.matches(service, method, path))
+
+    def path_fault(self, collection: Named, path: str) -> PathFault | None:
+        """Return the fault that strikes this path of a collection, if any."""
+        return self._first(PathFault, lambda fault: fault.matches(collection, path))
+
+    def task_fault(self, task_id: str, *, submitted: bool = False) -> TaskFault | None:
+        """Return the fault that strikes a task; `submitted` when the task is just being submitted."""
+        names = ("*", task_id, "next") if submitted else ("*", task_id)
+        return self._first(TaskFault, lambda fault: fault.task in names)
+
+    def _first(self, kind: type[_AnyFault], matches: Callable[[_AnyFault], bool]) -> _AnyFault | None:
+        if not self._faults:
+            return None
+        now = self._clock.time()
+        with self._lock:
+            for fault in self._faults.values():
+                if isinstance(fault, kind) and matches(fault) and fault.strikes(now, self._rng):
+                    return fault
+        return None
+
+
+def _kind_of(spec: Mapping[str, Any]) -> type[Fault]:
+    if "task" in spec:
+        return TaskFault
+    if "collection" in spec or "nice_status" in spec:
+        return PathFault
+    return HttpFault

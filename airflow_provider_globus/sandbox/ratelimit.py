@@ -1,0 +1,45 @@
+"""The limit on requests a second: metered for each identity over ten seconds, as Globus does."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from airflow_provider_globus.sandbox.errors import ServiceError
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox.clock import SandboxClock
+
+WINDOW_SECONDS = 10.0
+
+
+class RateMeter:
+    """Counts requests in sandbox time; safe to use from any thread."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._requests: dict[str, deque[float]] = {}
+
+    def count(self, identity_id: str, per_second: float) -> None:
+        """Count one request; raises a 429 that says when to come back when there were too many."""
+        now = self._clock.time()
+        allowed = max(1, int(per_second * WINDOW_SECONDS))
+        with self._lock:
+            recent = self._requests.setdefault(identity_id, deque())
+            # A clock that was reset leaves entries of the future behind: they count no more than old ones.
+            while recent and not now - WINDOW_SECONDS < recent[0] <= now:
+                recent.popleft()
+            if len(recent) < allowed:
+                recent.append(now)
+                return
+            wait = recent[0] + WINDOW_SECONDS - now
+        raise ServiceError(
+            429,
+            "RateLimitExceeded",
+            f"More than {per_second:g} requests a second over {WINDOW_SECONDS:g} seconds",
+            # Clients wait in real time.
+            headers={"Retry-After": str(max(1, math.ceil(wait / self._clock.scale)))},
+        )

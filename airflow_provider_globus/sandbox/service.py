@@ -1,0 +1,105 @@
+"""What a sandbox service is made of: its routes, what a handler is given and what it returns.
+
+A service package (``auth``, ``transfer``) exposes ``SERVICE: Service``; `app.py` mounts it. Handlers are plain
+functions, run in a thread: ``def handler(request: ServiceRequest) -> Answer``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from airflow_provider_globus.sandbox.errors import ServiceError
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers, QueryParams
+
+    from airflow_provider_globus.sandbox.auth.state import Caller
+    from airflow_provider_globus.sandbox.world import World
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a handler answers: a JSON document, or text with another content type."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass
+class ServiceRequest:
+    """One HTTP request, as a handler sees it."""
+
+    world: World
+    service: Service
+    method: str
+    path: str
+    path_params: Mapping[str, str]
+    query: QueryParams
+    headers: Headers
+    body: bytes
+    request_id: str
+
+    @cached_property
+    def caller(self) -> Caller:
+        """Who asks; raises the service's own 401 or 403 when the token is not good enough."""
+        return self.world.auth.authenticate(self, scope=self.service.scope)
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON document sent; anything but a JSON object is refused."""
+        try:
+            document = json.loads(self.body)
+        except ValueError as error:
+            raise ServiceError(400, "BadRequest", f"The request body is not valid JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise ServiceError(400, "BadRequest", "The request body must be a JSON object")
+        return document
+
+    def form(self) -> dict[str, str]:
+        """Return the form fields sent (the last one wins when a name is repeated)."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+Handler: TypeAlias = Callable[[ServiceRequest], Answer]
+RenderError: TypeAlias = Callable[[ServiceError, str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One thing a service does. `path` is in Starlette's syntax: ``/v0.10/task/{task_id}``.
+
+    :param public: answered without a bearer token.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    public: bool = False
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Globus service.
+
+    :param prefixes: paths that belong to this service; what no route serves there answers 501.
+    :param render_error: ``(error, request_id, resource) -> body`` in the service's own error shape.
+    :param scope: the scope a token must carry, checked before the handler of a route that is not public runs.
+    :param resource_server: whose tokens the service takes.
+    :param rate_limited: whether `Settings.rate_limit_per_second` holds here.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    routes: Sequence[Route]
+    render_error: RenderError
+    scope: str | None = None
+    resource_server: str | None = None
+    rate_limited: bool = False
+    unauthenticated_code: str = "AuthenticationFailed"
+    forbidden_code: str = "PermissionDenied"
