@@ -144,7 +144,7 @@ class World:
         collection = self.transfer.collections.get(collection_id)
         if collection is None:
             return False
-        return name != "data_access" or (collection.kind == "mapped" and not collection.high_assurance)
+        return collection.needs_data_access if name == "data_access" else collection.kind != "endpoint"
 
     def mark(self) -> None:
         """Remember the present state as the one `reset` goes back to."""

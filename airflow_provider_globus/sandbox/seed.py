@@ -1,0 +1,228 @@
+"""What a sandbox starts with, read from YAML::
+
+    settings: {rate_limit_per_second: 20}
+    clients:
+      - {name: pipeline, id: 6f0c…, secret_env: PIPELINE_SECRET}
+    identities:
+      - username: ada@example.org
+        refresh_tokens:
+          - {data_access: [instrument], value_env: ADA_TOKEN}    # scopes: Transfer's, unless named
+    collections:
+      - {name: Beamline 7 instrument, alias: instrument, root: ./instrument}
+      - {name: Archive, alias: archive, root: "s3://archive/raw", s3_endpoint_url: "http://127.0.0.1:9000",
+         s3_access_key_id_env: ARCHIVE_KEY_ID, s3_secret_access_key_env: ARCHIVE_SECRET}
+      - {name: Shared results, kind: guest, host: instrument, base_path: /results}
+    rules:
+      - {collection: Shared results, path: /, principal: ada@example.org, permissions: r}
+    faults:
+      - {service: transfer, path: "/v0.10/task_list", status: 503, times: 2}
+
+Any field may be written as ``<field>_env`` instead: its value then comes from that environment variable, so that no
+secret needs to be in the file. Folders are relative to the file, and made when missing. What has no ``id`` gets one
+made from its name, the same in every run.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL, data_access_scope
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox.world import World
+
+_NAMESPACE = uuid.UUID("5a4db0c5-0000-4000-8000-000000005eed")
+
+_FIELDS: dict[str, set[str]] = {
+    "clients": {"name", "id", "secret", "public"},
+    "identities": {"username", "id", "name", "email", "organization", "status", "refresh_tokens"},
+    "refresh_tokens": {"scopes", "data_access", "client", "value"},
+    "collections": {
+        "name",
+        "alias",
+        "id",
+        "root",
+        "kind",
+        "host",
+        "base_path",
+        "s3_endpoint_url",
+        "s3_access_key_id",
+        "s3_secret_access_key",
+        "high_assurance",
+        "owner",
+        "writable",
+    },
+    "rules": {"collection", "path", "principal", "principal_type", "permissions", "expiration_date"},
+}
+_REQUIRED = {
+    "clients": ("name",),
+    "identities": ("username",),
+    "refresh_tokens": (),
+    "collections": ("name",),
+    "rules": ("collection", "path"),
+}
+_SECTIONS = {"settings", "clients", "identities", "collections", "rules", "faults"}
+
+
+class SeedError(ValueError):
+    """A seed that cannot be used; says where and what to change."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A seed as read, and the folder its relative paths start from."""
+
+    document: Mapping[str, Any]
+    folder: Path
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping[str, Any]) -> Seed:
+        """Read a seed from a YAML file, or take it as a mapping."""
+        if isinstance(source, Mapping):
+            return cls(_checked_document(source, "seed"), Path.cwd())
+        path = Path(source)
+        try:
+            document = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise SeedError(f"Cannot read the seed {path}: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            raise SeedError(f"The seed {path} is not valid YAML: {error}") from None
+        return cls(_checked_document({} if document is None else document, str(path)), path.resolve().parent)
+
+    def apply(self, world: World) -> None:
+        """Put everything into a world."""
+        world.settings.update(self.document.get("settings") or {})
+        for entry in self._entries("clients"):
+            world.auth.add_client(**{"id": _stable_id("client", entry["name"]), **entry})
+        tokens = []
+        for entry in self._entries("identities"):
+            refresh_tokens = entry.pop("refresh_tokens", [])
+            identity = world.auth.add_identity(
+                **{"id": _stable_id("identity", entry["username"]), **entry},
+            )
+            tokens += [(identity.id, token) for token in _filled("refresh_tokens", refresh_tokens)]
+        for entry in self._entries("collections"):
+            self._add_collection(world, entry)
+        for identity_id, token in tokens:
+            _add_refresh_token(world, identity_id, token)
+        for entry in self._entries("rules"):
+            _add_rule(world, entry)
+        for number, fault in enumerate(self.document.get("faults") or [], 1):
+            _located(f"faults, entry {number}", world.faults.add, fault)
+
+    def _entries(self, section: str) -> list[dict[str, Any]]:
+        return _filled(section, self.document.get(section) or [])
+
+    def _add_collection(self, world: World, entry: dict[str, Any]) -> None:
+        root = str(entry.get("root") or "")
+        if not root and entry.get("kind") != "guest":
+            raise SeedError(f"Collection {entry['name']!r} needs a root: a folder or s3://bucket/prefix")
+        if root and not root.startswith("s3://"):
+            folder = self.folder / Path(root).expanduser()
+            folder.mkdir(parents=True, exist_ok=True)
+            root = str(folder)
+        fields = {"id": _stable_id("collection", entry["name"]), **entry, "root": root}
+        if owner := entry.get("owner"):
+            fields["owner"] = _identity_id(world, owner)
+        if host := entry.get("host"):
+            fields["host"] = _collection_id(world, host)
+        _located(f"collection {entry['name']!r}", lambda: world.transfer.add_collection(**fields))
+
+
+def _checked_document(document: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(document, Mapping):
+        raise SeedError(f"{where} must be a mapping with {', '.join(sorted(_SECTIONS))}")
+    if unknown := sorted(set(document) - _SECTIONS):
+        raise SeedError(f"{where} has no {', '.join(unknown)}; it may have {', '.join(sorted(_SECTIONS))}")
+    return document
+
+
+def _filled(section: str, entries: Any) -> list[dict[str, Any]]:
+    """Return the entries of a section with environment variables filled in and every field checked."""
+    if not isinstance(entries, list):
+        raise SeedError(f"{section} must be a list")
+    filled = []
+    for number, entry in enumerate(entries, 1):
+        where = f"{section}, entry {number}"
+        if not isinstance(entry, Mapping):
+            raise SeedError(f"{where} must be a mapping")
+        fields = _with_environment(entry, where)
+        if unknown := sorted(set(fields) - _FIELDS[section]):
+            raise SeedError(f"{where} has no {', '.join(unknown)}; it may have {', '.join(sorted(_FIELDS[section]))}")
+        if missing := [name for name in _REQUIRED[section] if not fields.get(name)]:
+            raise SeedError(f"{where} needs {', '.join(missing)}")
+        filled.append(fields)
+    return filled
+
+
+def _with_environment(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in entry.items():
+        if not str(name).endswith("_env"):
+            fields[name] = value
+        elif value in os.environ:
+            fields[str(name).removesuffix("_env")] = os.environ[value]
+        else:
+            raise SeedError(f"{where}: {name} names the environment variable {value}, which is not set")
+    return fields
+
+
+def _add_refresh_token(world: World, identity_id: str, entry: Mapping[str, Any]) -> None:
+    scopes = entry.get("scopes") or TRANSFER_ALL
+    if consents := entry.get("data_access"):
+        dependent = " ".join(f"*{data_access_scope(_collection_id(world, item))}" for item in consents)
+        scopes = f"{scopes}[{dependent}]"
+    more = {"client_id": entry["client"]} if "client" in entry else {}
+    _located(
+        "refresh_tokens", lambda: world.auth.add_refresh_token(identity_id, scopes, value=entry.get("value"), **more)
+    )
+
+
+def _add_rule(world: World, entry: Mapping[str, Any]) -> None:
+    principal = entry.get("principal")
+    kind = entry.get("principal_type") or ("identity" if principal else "all_authenticated_users")
+    if kind == "identity":
+        principal = _identity_id(world, str(principal))
+    world.transfer.add_rule(
+        _collection_id(world, entry["collection"]),
+        path=entry["path"],
+        principal_type=kind,
+        principal=principal or "",
+        permissions=entry.get("permissions") or "r",
+        expiration_date=entry.get("expiration_date"),
+    )
+
+
+def _collection_id(world: World, wanted: str) -> str:
+    """Return the id of the collection with this id, alias or name."""
+    collections: Iterable[Any] = world.transfer.collections.values()
+    for collection in collections:
+        if wanted in (collection.id, collection.alias, collection.name):
+            return str(collection.id)
+    raise SeedError(f"There is no collection {wanted!r} (hosts come before their guests)")
+
+
+def _identity_id(world: World, wanted: str) -> str:
+    """Return the id of the identity with this id or username."""
+    identity = world.auth.identity(wanted) or world.auth.identity_by_username(wanted)
+    if identity is None:
+        raise SeedError(f"There is no identity {wanted!r}")
+    return identity.id
+
+
+def _stable_id(kind: str, name: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{kind}:{name}"))
+
+
+def _located(where: str, do: Any, *arguments: Any) -> None:
+    try:
+        do(*arguments)
+    except (TypeError, ValueError) as error:
+        raise SeedError(f"{where}: {error}") from None

@@ -1,0 +1,349 @@
+"""`GlobusSandbox`: a sandbox served over HTTP on loopback, from a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import uvicorn
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from airflow_provider_globus.sandbox.app import build_app
+from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID, Client
+from airflow_provider_globus.sandbox.seed import Seed
+from airflow_provider_globus.sandbox.world import Settings, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from starlette.types import ASGIApp
+
+    from airflow_provider_globus.sandbox.auth.state import Identity
+    from airflow_provider_globus.sandbox.clock import SandboxClock
+    from airflow_provider_globus.sandbox.faults import Faults
+    from airflow_provider_globus.sandbox.journal import Entry, Journal
+    from airflow_provider_globus.sandbox.transfer.state import Collection
+
+# What the provider's connection calls the services …
+_CONNECTION_SERVICES = ("auth", "transfer", "flows", "compute", "groups", "search", "timers", "app")
+# … and the SDK's environment variables.
+_SDK_SERVICES = ("AUTH", "TRANSFER", "FLOWS", "COMPUTE", "GROUPS", "SEARCH", "TIMER", "APP")
+# Longer than any test: a server that closes idle connections makes clients see errors it never meant.
+_KEEP_ALIVE_SECONDS = 3600
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+
+
+class GlobusSandbox:
+    """Globus on loopback.
+
+    ::
+
+        with GlobusSandbox() as globus:
+            instrument = globus.add_collection("instrument", "/data/raw")
+            os.environ["AIRFLOW_CONN_GLOBUS_DEFAULT"] = globus.connection
+
+    :param port: 0 takes a free one.
+    :param host: the address to listen on; loopback, unless `allow_non_loopback`.
+    :param settings: how strict and how fast it is.
+    :param seed: what it starts with: a YAML file or the same as a mapping (see `seed.py`).
+    :param clock_scale: sandbox seconds in a real second.
+    :param random_seed: makes ids and tokens the same in every run.
+    :param on_request: told of every answered request.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        settings: Settings | None = None,
+        seed: str | Path | Mapping[str, Any] | None = None,
+        clock_scale: float = 1.0,
+        random_seed: int | str | None = None,
+        allow_non_loopback: bool = False,
+        on_request: Callable[[Entry], None] | None = None,
+    ) -> None:
+        if not allow_non_loopback:
+            _require_loopback(host)
+        self._address = (host, port)
+        self._any_host = allow_non_loopback
+        self._on_request = on_request
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        # Told when `connection` changes: the pytest fixture keeps an environment variable in step.
+        self.on_connection_change: Callable[[], None] | None = None
+        self.world = World(settings, clock_scale=clock_scale, random_seed=random_seed)
+        if seed is not None:
+            Seed.load(seed).apply(self.world)
+        self.world.mark()
+
+    # Running
+
+    def start(self) -> GlobusSandbox:
+        """Listen; returns once requests are answered."""
+        if self._thread is not None:
+            raise RuntimeError("This sandbox is running already")
+        listener = _listen(*self._address)
+        port = listener.getsockname()[1]
+        self.world.url = self.url_for(port)
+        self._server = _Server(self._guarded(build_app(self.world, self._on_request)))
+        self._thread = threading.Thread(
+            target=self._server.run_on, args=(listener,), name=f"globus-sandbox-{port}", daemon=True
+        )
+        self._thread.start()
+        if not self._server.ready.wait(_START_SECONDS):
+            raise RuntimeError(f"The Globus sandbox did not start within {_START_SECONDS:g} seconds")
+        return self
+
+    def stop(self) -> None:
+        """End all tasks, close all connections and free the port; a second call does nothing."""
+        if self._thread is None or self._server is None:
+            return
+        self.world.close()
+        self._server.stop()
+        self._thread.join(_STOP_SECONDS)
+        self._thread = self._server = None
+
+    def __enter__(self) -> GlobusSandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _guarded(self, app: ASGIApp) -> ASGIApp:
+        """Keep web pages out: a browser tricked into calling us (DNS rebinding) names its own host."""
+        if self._any_host:
+            return app
+        host = self._address[0]
+        return TrustedHostMiddleware(app, [host, f"[{host}]", "localhost", "127.0.0.1"], www_redirect=False)
+
+    # Where it is, and how to reach it
+
+    @property
+    def url(self) -> str:
+        """The one base URL of all services."""
+        if not self.world.url:
+            raise RuntimeError("The sandbox has no URL before it is started: use `with GlobusSandbox() as globus:`")
+        return self.world.url
+
+    def url_for(self, port: int) -> str:
+        """Return the base URL this sandbox has on a port."""
+        host = self._address[0]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def client_id(self) -> str:
+        """The id of the default client, the same in every sandbox."""
+        return self._default_client.id
+
+    @property
+    def client_secret(self) -> str:
+        """The secret of the default client; it opens nothing but sandboxes."""
+        return self._default_client.secret or ""
+
+    @property
+    def _default_client(self) -> Client:
+        client = self.world.auth.client(DEFAULT_CLIENT_ID)
+        if client is None:
+            raise RuntimeError("The default client is gone")
+        return client
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment variables that lead any process with the Globus SDK or CLI here."""
+        return {
+            **{f"GLOBUS_SDK_SERVICE_URL_{service}": self.url for service in _SDK_SERVICES},
+            **{
+                f"{prefix}_CLIENT_{part}": value
+                for prefix in ("GLOBUS", "GLOBUS_CLI")
+                for part, value in (("ID", self.client_id), ("SECRET", self.client_secret))
+            },
+        }
+
+    @property
+    def connection(self) -> str:
+        """The Airflow connection (JSON) for the default client, with an alias for every collection."""
+        return self.connection_for(self._default_client)
+
+    def connection_for(self, client: Client, *, refresh_token: str | None = None) -> str:
+        """Return the Airflow connection (JSON) for a client, or for a person's refresh token it holds."""
+        extra: dict[str, Any] = {
+            "service_urls": dict.fromkeys(_CONNECTION_SERVICES, self.url),
+            "collections": {
+                c.alias or c.name: c.id for c in self.world.transfer.collections.values() if c.kind != "endpoint"
+            },
+        }
+        if refresh_token is not None:
+            extra |= {"app_type": "user", "refresh_token": refresh_token}
+        document = {"conn_type": "globus", "login": client.id, "password": client.secret, "extra": extra}
+        return json.dumps(document)
+
+    # What it holds
+
+    def add_collection(
+        self,
+        name: str,
+        root: str | Path = "",
+        *,
+        kind: Literal["mapped", "guest", "personal"] = "mapped",
+        host: Collection | str | None = None,
+        base_path: str = "/",
+        s3_endpoint_url: str | None = None,
+        s3_access_key_id: str | None = None,
+        s3_secret_access_key: str | None = None,
+        high_assurance: bool = False,
+        owner: str | None = None,
+        writable: bool = True,
+        alias: str | None = None,
+        id: str | None = None,
+    ) -> Collection:
+        """Make a folder or an S3 bucket (``s3://bucket/prefix``) a collection.
+
+        :param kind: ``mapped`` (needs a data_access consent), ``guest`` (on a `host` collection, at `base_path`) or
+            ``personal`` (Globus Connect Personal).
+        :param owner: id of the identity that owns it; the default client when left out.
+        :param alias: the name DAGs may use for it; the collection's own name when left out.
+        """
+        collection = self.world.transfer.add_collection(
+            name,
+            str(root),
+            kind=kind,
+            host=host,
+            base_path=base_path,
+            s3_endpoint_url=s3_endpoint_url,
+            s3_access_key_id=s3_access_key_id,
+            s3_secret_access_key=s3_secret_access_key,
+            high_assurance=high_assurance,
+            owner=owner,
+            writable=writable,
+            alias=alias,
+            id=id,
+        )
+        self._changed()
+        return collection
+
+    def add_client(self, name: str, *, id: str | None = None, secret: str | None = None) -> Client:
+        """Register another service account."""
+        return self.world.auth.add_client(name, id=id, secret=secret)
+
+    def add_identity(self, username: str, *, id: str | None = None, **more: Any) -> Identity:
+        """Make a person known, to share with or to act as."""
+        return self.world.auth.add_identity(username, id=id, **more)
+
+    @property
+    def journal(self) -> Journal:
+        """Every request answered."""
+        return self.world.journal
+
+    @property
+    def clock(self) -> SandboxClock:
+        """The sandbox's time."""
+        return self.world.clock
+
+    @property
+    def faults(self) -> Faults:
+        """Trouble to come."""
+        return self.world.faults
+
+    @property
+    def settings(self) -> Settings:
+        """How strict and how fast it is; may be changed at any time."""
+        return self.world.settings
+
+    def mark(self) -> None:
+        """Make the present state the one `reset` goes back to."""
+        self.world.mark()
+
+    def reset(self) -> None:
+        """Go back to what there was at the start (or at `mark`); files stay as they are."""
+        self.world.reset()
+        self._changed()
+
+    def _changed(self) -> None:
+        if self.on_connection_change is not None:
+            self.on_connection_change()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that starts and stops at once, where its own loops look about ten times a second."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                date_header=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            )
+        )
+        self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def run_on(self, listener: socket.socket) -> None:
+        """Serve until `stop`; runs in the thread."""
+        with listener:
+            self.run([listener])
+
+    def stop(self) -> None:
+        """Ask the server, from another thread, to end."""
+        if self._loop is not None and self._stopping is not None:
+            # The loop may have ended by itself; then there is nothing left to stop.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        """Wait for `stop`."""
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        await self.on_tick(0)
+        self.ready.set()
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close everything without waiting for clients that keep their connections open."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(error.errno, f"The Globus sandbox cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def _require_loopback(host: str) -> None:
+    try:
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        addresses = set()
+    if addresses and all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        return
+    raise ValueError(
+        f"The Globus sandbox listens on loopback only, and {host!r} is not: whoever reaches it may read and write "
+        "the folders and buckets of its collections, its control plane takes no credentials, and a client of it "
+        "may be sent real ones by mistake. On a network you trust, say allow_non_loopback=True "
+        "(--allow-non-loopback)."
+    )
