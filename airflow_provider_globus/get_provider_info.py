@@ -1,1 +1,89 @@
 """What Airflow may load from this package. Airflow imports this module in every process: it imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT = ["string", "null"]
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-globus",
+        "name": "Globus",
+        "description": "`Globus <https://www.globus.org/>`__: move research data between institutions.",
+        "integrations": [
+            {"integration-name": "Globus", "external-doc-url": "https://docs.globus.org/", "tags": ["service"]},
+        ],
+        "operators": _modules("operators.transfer", "operators.collections", "operators.prune"),
+        "sensors": _modules("sensors.transfer", "sensors.path"),
+        "hooks": _modules("hooks.globus"),
+        "triggers": _modules("triggers.job"),
+        "connection-types": [
+            {
+                "connection-type": "globus",
+                "hook-class-name": "airflow_provider_globus.hooks.globus.GlobusHook",
+                "hook-name": "Globus",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "port", "schema"],
+                    "relabeling": {"login": "Client ID", "password": "Client secret"},
+                    "placeholders": {"login": "UUID of the Globus app"},
+                },
+                "conn-fields": _conn_fields(),
+            }
+        ],
+        "extra-links": ["airflow_provider_globus.links.GlobusTaskLink"],
+    }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    return [
+        {"integration-name": "Globus", "python-modules": [f"airflow_provider_globus.{name}" for name in names]},
+    ]
+
+
+def _conn_fields() -> dict[str, Any]:
+    return {
+        "app_type": {
+            "label": "App type",
+            "description": "client: the app acts as itself (service account). "
+            "user: it acts as the person who gave the refresh token.",
+            "schema": {"type": "string", "enum": ["client", "user"], "default": "client"},
+        },
+        "refresh_token": {
+            "label": "Refresh token",
+            "description": "Of the person, for app type user. Several services: a JSON list of tokens.",
+            "schema": {"type": _TEXT, "format": "password"},
+        },
+        "collections": {
+            "label": "Collection aliases",
+            "description": 'Short names for collections, as JSON: {"instrument": "<collection UUID>"}.',
+            "schema": {"type": _TEXT, "format": "multiline"},
+        },
+        "environment": {
+            "label": "Globus environment",
+            "description": "Leave at production unless Globus told you otherwise.",
+            "schema": {
+                "type": "string",
+                "enum": ["production", "preview", "sandbox", "integration", "test", "staging"],
+                "default": "production",
+            },
+        },
+        "service_urls": {
+            "label": "Service URLs",
+            "description": "Base URLs that replace Globus's own, as JSON, for example of a local sandbox: "
+            '{"auth": "http://127.0.0.1:8080/", "transfer": "http://127.0.0.1:8080/"}.',
+            "schema": {"type": _TEXT, "format": "multiline"},
+        },
+        "ca_bundle": {
+            "label": "CA bundle",
+            "description": "File with the certificate authorities to trust; empty: the usual ones.",
+            "schema": {"type": _TEXT},
+        },
+        "http_timeout": {
+            "label": "HTTP timeout",
+            "description": "Seconds before a request to Globus is given up.",
+            "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 600, "default": 60},
+        },
+    }

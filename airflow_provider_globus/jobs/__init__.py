@@ -1,0 +1,32 @@
+"""
+Jobs: what Globus runs for us, and the one way to wait for it.
+
+A module for each service says how to ask after many jobs at once, how to read the answer, and how to cancel.
+Operators, triggers and sensors share the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.jobs.base import JobService
+
+_SERVICES = {
+    "transfer": "airflow_provider_globus.jobs.transfer:TransferJobs",
+    "paths": "airflow_provider_globus.jobs.paths:PathConditions",
+}
+
+
+def job_service(name: str) -> JobService:
+    """
+    The service of that name; its module is imported when it is first used.
+
+    :raises ValueError: for an unknown name.
+    """
+    if name not in _SERVICES:
+        raise ValueError(f"Unknown job service {name!r}; known are {', '.join(_SERVICES)}.")
+    module, _, cls = _SERVICES[name].partition(":")
+    service: JobService = getattr(import_module(module), cls)()
+    return service

@@ -1,0 +1,114 @@
+"""The idea of a job: something Globus runs for us, whose state is asked for and judged."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.hooks.globus import GlobusHook
+
+#: A job as its service describes it.
+Document = dict[str, Any]
+
+
+class Outcome(StrEnum):
+    """How a job stands, in the few ways that matter to somebody who waits for it."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    #: no progress, for a reason that time does not cure
+    STUCK = "stuck"
+    #: suspended by Globus until somebody renews a consent or credential
+    INACTIVE = "inactive"
+    #: unknown to the service, or out of reach for too long
+    LOST = "lost"
+    #: out of time; only whoever waits can say so
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What one look at a job says.
+
+    :param outcome: how the job stands.
+    :param message: why, in a sentence, when it is anything but running or succeeded.
+    :param code: the service's own code for it.
+    :param progress: a line for the log; shown when it differs from the one before.
+    :param result: small JSON summary of the job.
+    """
+
+    outcome: Outcome
+    message: str = ""
+    code: str | None = None
+    progress: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobService(ABC):
+    """A Globus service that runs jobs. Implementations hold no state."""
+
+    #: name in triggers' arguments; never change it, triggers of an older version carry it
+    name: ClassVar[str]
+    #: what a job is called in messages
+    noun: ClassVar[str]
+    #: jobs that one call may ask after
+    batch_size: ClassVar[int]
+    #: seconds between two calls of one poll, so that many batches stay below the service's rate limit
+    pause: ClassVar[float] = 0.0
+
+    @abstractmethod
+    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
+        """
+        Ask after at most ``batch_size`` jobs, in one call as long as all are known.
+
+        :return: a document for each job; those that the service does not know are missing.
+        :raises GlobusServiceError: when the question itself failed.
+        """
+
+    @abstractmethod
+    def judge(
+        self,
+        documents: Sequence[Document | None],
+        rules: Mapping[str, Any],
+        memory: dict[str, Any],
+        now: float,
+    ) -> Verdict:
+        """
+        Decide how the jobs of one Airflow task stand. The only place that does.
+
+        :param documents: what :meth:`fetch` returned for each of them, ``None`` for an unknown one.
+        :param rules: the author's choices, for example how long to tolerate a fault.
+        :param memory: kept from one look to the next, for "since when"; starts empty.
+        :param now: seconds since the epoch.
+        """
+
+    @abstractmethod
+    def cancel(self, hook: GlobusHook, job_id: str) -> str:
+        """
+        Ask the service to stop a job; harmless when it has ended.
+
+        :return: what the service answered, for the log.
+        """
+
+    def explain(self, hook: GlobusHook, job_id: str) -> list[str]:
+        """The last things that went wrong with a job, newest first, for an error message."""
+        return []
+
+    def url(self, web_app_url: str, job_id: str) -> str | None:
+        """Where a person can look at the job."""
+        return None
+
+
+def human_bytes(count: float) -> str:
+    """``count`` bytes in words, in powers of ten as Globus shows them."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} PB"

@@ -1,0 +1,24 @@
+"""Extra links of operators: where a person can look at the job in the Globus web app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class GlobusTaskLink(BaseOperatorLink):
+    """The activity page of a Globus task; there while the Airflow task is deferred, too."""
+
+    name = "Globus task"
+    xcom_url_key: ClassVar[str] = "globus_task_url"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """The URL, or nothing before the job was submitted."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return str(XCom.get_value(key=self.xcom_url_key, ti_key=ti_key) or "")

@@ -1,0 +1,396 @@
+"""Base operators: one that calls Globus, and one that has Globus run a job and waits for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator, conf
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from airflow_provider_globus.exceptions import (
+    GlobusConflictError,
+    GlobusError,
+    GlobusInputError,
+    GlobusJobError,
+    GlobusJobFailedError,
+    GlobusJobInactiveError,
+    GlobusJobLostError,
+    GlobusJobStuckError,
+    GlobusJobTimeoutError,
+)
+from airflow_provider_globus.jobs import job_service
+from airflow_provider_globus.jobs.base import Outcome, Verdict
+from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
+from airflow_provider_globus.links import GlobusTaskLink
+from airflow_provider_globus.operators.ledger import Entry, Ledger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_globus.hooks.globus import GlobusHook
+    from airflow_provider_globus.jobs.base import JobService
+
+#: Seconds that a deferrable task first waits in its worker: a short job then costs no deferral.
+WORKER_WAIT = 5.0
+
+#: Seconds to wait for a cancelled job to end when its successor collides with it.
+_CANCEL_PATIENCE = 120.0
+
+_ERRORS: dict[Outcome, type[GlobusJobError]] = {
+    Outcome.FAILED: GlobusJobFailedError,
+    Outcome.STUCK: GlobusJobStuckError,
+    Outcome.INACTIVE: GlobusJobInactiveError,
+    Outcome.LOST: GlobusJobLostError,
+    Outcome.TIMEOUT: GlobusJobTimeoutError,
+}
+
+
+def default_deferrable() -> bool:
+    """Airflow's ``[operators] default_deferrable``."""
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+class GlobusOperator(BaseOperator):
+    """
+    An operator that calls Globus.
+
+    :param globus_conn_id: id of an Airflow connection of type ``globus``.
+    """
+
+    def __init__(self, *, globus_conn_id: str = "globus_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.globus_conn_id = globus_conn_id
+
+    @cached_property
+    def hook(self) -> GlobusHook:
+        """The hook of this operator's connection; made on first use, since DAG files are parsed often."""
+        from airflow_provider_globus.hooks.globus import GlobusHook
+
+        return GlobusHook(self.globus_conn_id, caller=type(self).__name__)
+
+    def refuse(self, message: str, advice: str = "") -> GlobusInputError:
+        """An error about this operator's arguments, to be raised before any request leaves."""
+        return GlobusInputError(f"{type(self).__name__}: {message}", advice=advice)
+
+
+class GlobusJobOperator(GlobusOperator):
+    """
+    An operator whose work is a job that Globus runs.
+
+    The job is submitted exactly once however often the worker dies: its key is made durable before the request
+    leaves, and a retry adopts what an earlier try submitted. A user who clears the task gets a new job.
+
+    :param deferrable: wait in the triggerer instead of a worker. Default: ``[operators] default_deferrable``.
+    :param poll_interval: seconds between two looks at the job.
+    :param worker_wait: seconds that a deferrable task first waits in its worker, so that short jobs never defer.
+    :param cancel_on_kill: cancel the job when the task is killed, marked or cleared.
+    :param wait_for_completion: ``False`` ends the task once Globus has accepted the job; a sensor can wait for it.
+
+    ``execution_timeout`` counts while the task is deferred too; when it is over the job is cancelled.
+    """
+
+    #: name of the service that runs the job
+    service_name: ClassVar[str]
+    operator_extra_links = (GlobusTaskLink(),)
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool | None = None,
+        poll_interval: float = 30.0,
+        worker_wait: float = WORKER_WAIT,
+        cancel_on_kill: bool = True,
+        wait_for_completion: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self.poll_interval = poll_interval
+        self.worker_wait = worker_wait
+        self.cancel_on_kill = cancel_on_kill
+        self.wait_for_completion = wait_for_completion
+        if poll_interval <= 0 or worker_wait < 0:
+            raise self.refuse("poll_interval must be above 0 and worker_wait not below 0 seconds.")
+        self._entry: Entry | None = None
+        self._killed = threading.Event()
+
+    # What a subclass says
+
+    @abstractmethod
+    def prepare(self, context: Context) -> dict[str, Any]:
+        """
+        Check all arguments and make the submission's document (JSON), without submitting.
+
+        :raises GlobusInputError: naming the argument that cannot be right and the fix.
+        """
+
+    @abstractmethod
+    def reserve(self) -> str | None:
+        """A key under which Globus accepts a submission only once, if the service has such a thing."""
+
+    @abstractmethod
+    def submit(self, document: dict[str, Any], key: str | None) -> list[str]:
+        """
+        Submit the document.
+
+        :return: ids of the jobs.
+        :raises GlobusConflictError: when the same work is still under way.
+        """
+
+    def find_running(self, document: dict[str, Any]) -> list[str]:
+        """Unfinished jobs that may be the one Globus says is under way already."""
+        return []
+
+    def rules(self) -> dict[str, Any]:
+        """Choices for the service's judgement of the job."""
+        return {}
+
+    def result(self, verdict: Verdict) -> Any:
+        """What goes to XCom; JSON."""
+        return dict(verdict.result)
+
+    # What all share
+
+    @cached_property
+    def service(self) -> JobService:
+        """The service that runs the job."""
+        return job_service(self.service_name)
+
+    def execute(self, context: Context) -> Any:
+        """Submit the job, or adopt what an earlier try submitted, and wait for it."""
+        document = self.prepare(context)
+        ledger = Ledger(context, self.log)
+        verdict = self._adopt(ledger, document)
+        if verdict is None:
+            self._submit(ledger, document)
+        self._announce(context)
+        if not self.wait_for_completion:
+            return {"job_ids": self._job_ids}
+        try:
+            verdict = verdict if verdict is not None and verdict.outcome == Outcome.SUCCEEDED else self._wait()
+        except AirflowTaskTimeout:
+            ledger.close()
+            raise
+        return self._conclude(ledger, verdict)
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
+        """Resume after the deferral: the trigger's event says how the job ended."""
+        verdict = verdict_of_event(event)
+        ledger = Ledger(context, self.log)
+        self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]))
+        return self._conclude(ledger, verdict)
+
+    def on_kill(self) -> None:
+        """Cancel the job: the worker was told to stop."""
+        self._killed.set()
+        if self.cancel_on_kill:
+            self._cancel("the task was killed")
+
+    @property
+    def _job_ids(self) -> list[str]:
+        return self._entry.job_ids if self._entry else []
+
+    # Submission
+
+    def _adopt(self, ledger: Ledger, document: dict[str, Any]) -> Verdict | None:
+        """Take over the job of an earlier try, if there is one to take over; ``None`` asks for a submission."""
+        entry = ledger.read()
+        if entry is None or entry.closed or not entry.job_ids:
+            # With a key but no job, the earlier try died before the answer: the same key is sent again.
+            self._entry = entry if entry and not entry.closed and entry.fingerprint == _digest(document) else None
+            return None
+        if ledger.is_rerun(entry) or entry.fingerprint != _digest(document):
+            why = "the task was cleared" if ledger.is_rerun(entry) else "its arguments have changed"
+            self._discard(entry, why)
+            return None
+        watch = JobWatch(self.service, entry.job_ids, rules=self.rules(), log=self.log)
+        verdict = watch.observe(self.service.fetch(self.hook, entry.job_ids)) or Verdict(Outcome.RUNNING)
+        if verdict.outcome in (Outcome.FAILED, Outcome.LOST):
+            self.log.info("The %s of the earlier try has ended: %s", self._named(entry), verdict.message)
+            return None
+        self.log.info("Adopting the %s that an earlier try submitted.", self._named(entry))
+        self._entry = entry
+        return verdict
+
+    def _submit(self, ledger: Ledger, document: dict[str, Any]) -> None:
+        entry = self._entry or Entry(self.reserve(), _digest(document), ledger.generation)
+        entry.generation = ledger.generation
+        self._entry = entry
+        ledger.write(entry)
+        try:
+            entry.job_ids = self.submit(document, entry.key)
+        except GlobusConflictError as error:
+            self._settle_conflict(document, entry, error)
+        ledger.write(entry)
+        self.log.info("%s the %s.", "Adopted" if entry.adopted else "Submitted", self._named(entry))
+        if self._killed.is_set():
+            # The kill came while Globus was accepting the job.
+            self.on_kill()
+            raise GlobusJobFailedError("The task was killed while its job was being submitted; the job is cancelled.")
+
+    def _settle_conflict(self, document: dict[str, Any], entry: Entry, error: GlobusConflictError) -> None:
+        """Globus says that the same work is under way: wait for a job of ours to end, or adopt the one there is."""
+        deadline = time.time() + _CANCEL_PATIENCE
+        while True:
+            running = self.find_running(document)
+            if not running or set(running) & self._discarded:
+                # Our own cancelled job is still ending, or just did.
+                if time.time() > deadline or self._killed.wait(2.0):
+                    raise error
+                try:
+                    entry.job_ids = self.submit(document, entry.key)
+                except GlobusConflictError as again:
+                    error = again
+                    continue
+                return
+            if len(running) > 1:
+                raise GlobusConflictError(
+                    f"{error.message} Several unfinished ones could be meant: {', '.join(running)}.",
+                    advice="Wait for them or cancel them, then run the task again.",
+                    status=error.status,
+                    code=error.code,
+                    request_id=error.request_id,
+                )
+            entry.job_ids, entry.adopted = running, True
+            self.log.warning("The same work is under way as %s: waiting for that instead.", self._named(entry))
+            return
+
+    @cached_property
+    def _discarded(self) -> set[str]:
+        return set()
+
+    def _discard(self, entry: Entry, why: str) -> None:
+        self.log.info("Not taking over the %s: %s.", self._named(entry), why)
+        self._discarded.update(entry.job_ids)
+        if not (entry.adopted or entry.ended):
+            for job_id in entry.job_ids:
+                self.log.info("Cancelling it: %s", self.service.cancel(self.hook, job_id))
+
+    def _announce(self, context: Context | Mapping[str, Any]) -> None:
+        """Let the link and downstream tasks know the job while it runs."""
+        ti = context["ti"]
+        ti.xcom_push(key="globus_job_ids", value=self._job_ids)
+        if url := self.service.url(self.hook.settings.web_app_url, self._job_ids[0]):
+            ti.xcom_push(key=GlobusTaskLink.xcom_url_key, value=url)
+            self.log.info("See %s", url)
+
+    # Waiting
+
+    def _wait(self) -> Verdict:
+        """Wait in the worker, or start to and defer."""
+        deadline = None if self.execution_timeout is None else time.time() + self.execution_timeout.total_seconds()
+        watch = JobWatch(self.service, self._job_ids, rules=self.rules(), deadline=deadline, log=self.log)
+        verdict = wait(
+            watch,
+            self.hook,
+            poll_interval=self.poll_interval,
+            until=time.time() + self.worker_wait if self.deferrable else None,
+            first_pause=min(0.5, self.poll_interval),
+            stop=self._killed,
+        )
+        if self._killed.is_set():
+            raise GlobusJobFailedError("The task was killed while waiting.", job_id=self._job_ids[0])
+        if verdict is None:
+            self._defer(deadline)
+        assert verdict is not None
+        return verdict
+
+    def _defer(self, deadline: float | None) -> None:
+        from airflow_provider_globus.triggers.job import GlobusJobTrigger
+
+        entry = self._entry
+        assert entry is not None
+        trigger = GlobusJobTrigger(
+            service=self.service_name,
+            job_ids=entry.job_ids,
+            globus_conn_id=self.globus_conn_id,
+            poll_interval=self.poll_interval,
+            rules=self.rules(),
+            deadline=deadline,
+            not_before=time.time() + settle_seconds(),
+            cancel_on_kill=self.cancel_on_kill and not entry.adopted,
+        )
+        self.defer(trigger=trigger, method_name="execute_complete")
+
+    # End
+
+    def _conclude(self, ledger: Ledger, verdict: Verdict) -> Any:
+        if verdict.outcome == Outcome.SUCCEEDED:
+            self.log.info("The %s has succeeded. %s", self._named(self._entry), verdict.progress)
+            ledger.end()
+            return self.result(verdict)
+        why = [verdict.message, *self._explain(verdict)]
+        if verdict.outcome in (Outcome.STUCK, Outcome.INACTIVE, Outcome.TIMEOUT):
+            self._cancel(f"it is {verdict.outcome.value}")
+        if verdict.outcome != Outcome.LOST:
+            ledger.close()
+        raise self._error(verdict, "\n  ".join(why))
+
+    def _error(self, verdict: Verdict, why: str) -> GlobusJobError:
+        job_id = self._job_ids[0] if self._job_ids else ""
+        url = self.service.url(self.hook.settings.web_app_url, job_id)
+        return _ERRORS[verdict.outcome](
+            f"The {self._named(self._entry)} {_ENDINGS[verdict.outcome]}. {why}",
+            advice=f"See {url}" if url else "",
+            job_id=job_id,
+            code=verdict.code,
+        )
+
+    def _explain(self, verdict: Verdict) -> list[str]:
+        if verdict.outcome in (Outcome.LOST, Outcome.TIMEOUT) or not self._job_ids:
+            return []
+        try:
+            return self.service.explain(self.hook, self._job_ids[0])
+        except GlobusError as error:
+            return [f"(The reasons could not be read: {error})"]
+
+    def _cancel(self, why: str) -> None:
+        if self._entry is None or self._entry.adopted:
+            return
+        for job_id in self._entry.job_ids:
+            try:
+                answer = self.service.cancel(self.hook, job_id)
+            except GlobusError as error:
+                self.log.error("%s %s could NOT be cancelled and may go on: %s", self.service.noun, job_id, error)
+            else:
+                self.log.info("Cancelling %s %s since %s: %s", self.service.noun, job_id, why, answer)
+
+    def _named(self, entry: Entry | None) -> str:
+        return f"{self.service.noun} {', '.join(entry.job_ids) if entry else ''}".strip()
+
+
+_ENDINGS = {
+    Outcome.FAILED: "failed",
+    Outcome.STUCK: "was stuck and has been cancelled",
+    Outcome.INACTIVE: "was suspended and has been cancelled",
+    Outcome.LOST: "is lost",
+    Outcome.TIMEOUT: "did not end within execution_timeout and has been cancelled",
+}
+
+
+def settle_seconds() -> float:
+    """
+    How long a trigger must not fire after its task has deferred.
+
+    Airflow notices the end of the worker's process within ``[workers] min_heartbeat_interval``, and fails a task
+    that its trigger has queued again by then.
+    """
+    return 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """A digest of what is submitted, without what differs between tries of the same submission."""
+    kept = {name: value for name, value in document.items() if name not in ("label", "deadline")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def as_list(value: Any) -> Sequence[Any]:
+    """One value as a list of one, any other sequence as it is."""
+    return [value] if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence) else value

@@ -1,0 +1,90 @@
+"""
+The ledger: what an Airflow task durably knows of its own job, so that no try submits what another has submitted.
+
+It is written before the request leaves, survives the worker and the deferral, and tells a retry from a rerun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import logging
+
+    from airflow.sdk import Context
+
+_KEY = "globus_job"
+
+
+@dataclass
+class Entry:
+    """
+    A submission.
+
+    :param key: what makes Globus accept the submission only once, when the service has such a thing.
+    :param fingerprint: digest of what is submitted; a changed one is another submission.
+    :param generation: changes when a user clears the task, and stays the same over Airflow's own retries.
+    :param job_ids: ids at Globus, once it has answered.
+    :param adopted: the job was found running and was not submitted by this task: it is not ours to cancel.
+    :param closed: this task has given the job up; a retry submits a new one.
+    :param ended: the job has succeeded; a retry after a crash at the very end takes its result.
+    """
+
+    key: str | None
+    fingerprint: str
+    generation: int
+    job_ids: list[str] = field(default_factory=list)
+    adopted: bool = False
+    closed: bool = False
+    ended: bool = False
+
+
+class Ledger:
+    """
+    The entry of one Airflow task instance, in Airflow's task state store.
+
+    Airflow 3.2 has no such store: there a crash between submission and deferral is not remembered, which a log line
+    says, and Globus's own refusal of identical transfers is what remains.
+    """
+
+    def __init__(self, context: Context | Mapping[str, Any], log: logging.Logger | Any) -> None:
+        self._store: Any = context.get("task_state_store")
+        self.generation = int(getattr(context["ti"], "max_tries", 0) or 0)
+        if self._store is None:
+            log.info(
+                "This Airflow has no task state store (new in 3.3): "
+                "if the worker dies, the next try cannot know what this one submitted."
+            )
+
+    def read(self) -> Entry | None:
+        """The entry that an earlier try, or this one before it was deferred, has left."""
+        stored = self._store.get(_KEY) if self._store is not None else None
+        if not isinstance(stored, dict):
+            return None
+        known = {f.name for f in fields(Entry)}
+        return Entry(**{name: value for name, value in stored.items() if name in known})
+
+    def write(self, entry: Entry) -> None:
+        """Make an entry durable."""
+        if self._store is not None:
+            self._store.set(_KEY, asdict(entry))
+
+    def close(self) -> None:
+        """Note that the job was given up."""
+        if (entry := self.read()) is not None:
+            self.write(replace(entry, closed=True))
+
+    def end(self) -> None:
+        """Note that the job has succeeded."""
+        if (entry := self.read()) is not None:
+            self.write(replace(entry, ended=True))
+
+    def is_rerun(self, entry: Entry) -> bool:
+        """
+        Whether a user cleared the task since the entry was written.
+
+        Airflow raises ``max_tries`` when a task is cleared, and never on a retry of its own.
+        """
+        return entry.generation != self.generation
