@@ -14,7 +14,6 @@ This module does not import Airflow, so it costs the caller nothing and cannot s
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import secrets
@@ -30,6 +29,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cryptography.fernet import Fernet
+
 from airflow_provider_globus.sandbox.airflow_api import AirflowApi, AirflowApiError
 from airflow_provider_globus.sandbox.processes import Reaper, SessionProcess
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Component = Literal["api-server", "scheduler", "dag-processor", "triggerer"]
+# -P: a module in the caller's working folder must not stand in for one that Airflow imports.
+AIRFLOW = (sys.executable, "-P", "-m", "airflow")
 COMPONENTS: tuple[Component, ...] = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 #: Settings that make short tasks quick; without them Airflow waits several seconds in three places.
@@ -177,7 +180,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # getfqdn asks the name server
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
@@ -233,12 +236,25 @@ class LocalAirflow:
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
             return database.execute(sql, values).fetchall()
 
+    def trigger_rows(self) -> list[tuple[int, str, str]]:
+        """Return the triggers of tasks deferred right now: id, class path and arguments as JSON text."""
+        fernet = Fernet(self.env["AIRFLOW__CORE__FERNET_KEY"])
+
+        def readable(arguments: str) -> str:
+            # Airflow encrypts them on most ways into the database, not on all.
+            return arguments if arguments.startswith("{") else fernet.decrypt(arguments.encode()).decode()
+
+        return [
+            (trigger_id, classpath, readable(arguments))
+            for trigger_id, classpath, arguments in self.query("select id, classpath, kwargs from trigger")
+        ]
+
     # -- components -----------------------------------------------------------------------------------------------
 
     def airflow(self, *arguments: str) -> str:
         """Run an `airflow` command in this Airflow and return its output."""
         done = subprocess.run(  # noqa: S603 - our own interpreter
-            [sys.executable, "-m", "airflow", *arguments],
+            [*AIRFLOW, *arguments],
             env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -252,7 +268,7 @@ class LocalAirflow:
 
     def start_component(self, component: Component, *, wait: bool = True) -> None:
         """Start one component that is not running; `wait` until it is healthy."""
-        argv = [sys.executable, "-m", "airflow", component]
+        argv = [*AIRFLOW, component]
         if component in ("scheduler", "triggerer") and not self.log_servers:
             argv.append("--skip-serve-logs")
         log_path = self.logs_folder / f"{component}.log"
