@@ -130,11 +130,10 @@ class _Gateway:
     def _call(self, exchange: _Exchange, route: _Compiled, path_params: dict[str, str]) -> Answer:
         request = exchange.service_request(path_params)
         if not route.public:
-            caller = request.caller
-            exchange.identity = caller.username
+            identity_id = request.caller.identity_id
             rate = self._world.settings.rate_limit_per_second
             if route.service.rate_limited and rate is not None:
-                self._meter.count(caller.identity_id, rate)
+                self._meter.count(identity_id, rate)
         return route.handler(request)
 
 
@@ -149,13 +148,13 @@ class _Exchange:
         self.method = request.method
         self.path: str = request.url.path
         self.request_id = world.new_request_id()
-        self.identity: str | None = None
+        self._seen: ServiceRequest | None = None
         self.fault: HttpFault | None = None
         self._code: str | None = None
 
     def service_request(self, path_params: dict[str, str]) -> ServiceRequest:
         """Return the request as its handler sees it."""
-        return ServiceRequest(
+        self._seen = ServiceRequest(
             world=self._world,
             service=self.service,
             method=self.method,
@@ -166,6 +165,7 @@ class _Exchange:
             body=self._body,
             request_id=self.request_id,
         )
+        return self._seen
 
     def render(self, answer: Answer | ServiceError) -> Response:
         """Turn an answer or an error into HTTP; the one place where errors get their shape."""
@@ -194,7 +194,7 @@ class _Exchange:
             path=self.path,
             query=self._request.query_params.multi_items(),
             status=None if response is None else response.status_code,
-            identity=self.identity,
+            identity=self._seen.identity if self._seen else None,
             request_id=self.request_id,
             user_agent=self._request.headers.get("user-agent", ""),
             body=self._body,

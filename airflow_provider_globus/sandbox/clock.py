@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 # How often a wait looks at a plain `threading.Event`; events made by `SandboxClock.event` wake it at once.
 _FOREIGN_EVENT_CHECK_SECONDS = 0.05
+# A datetime is rounded to microseconds: a wait for one must not miss it by less than that.
+_ROUNDING_SECONDS = 1e-6
 
 
 class ClockEvent(threading.Event):
@@ -124,7 +126,7 @@ class SandboxClock:
         with self._changed:
             while not (cancel is not None and cancel.is_set()):
                 remaining = target - self._time()
-                if remaining <= 0:
+                if remaining <= _ROUNDING_SECONDS:
                     return True
                 self._changed.wait(self._real_wait(remaining, cancel))
         return False

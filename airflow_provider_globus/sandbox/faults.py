@@ -130,15 +130,20 @@ class TaskFault(Fault):
     """Changes the fate of a task.
 
     :param task: task id, ``next`` (the next one submitted) or ``*``.
-    :param status: ``INACTIVE`` or ``FAILED``.
+    :param status: ``INACTIVE`` (until the fault is over or removed) or ``FAILED``.
+    :param code: nice status of an inactive task, or code of the fatal error of a failed one.
+    :param hold: instead, keep the task ACTIVE without moving anything while the fault lasts.
+    :param cancel_seconds: instead, let a cancel only be accepted and take so many sandbox seconds.
     """
 
     kind: ClassVar[str] = "task"
 
     task: str = "next"
     status: str = "INACTIVE"
-    code: str = "EXPIRED"
+    code: str | None = None
     message: str = "Injected by the sandbox"
+    hold: bool = False
+    cancel_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.task == "next" and self.times is None:
@@ -159,6 +164,15 @@ class Faults:
         self._lock = threading.Lock()
         self._faults: dict[str, Fault] = {}
         self._number = 0
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever faults were added or removed."""
+        self._listeners.append(listener)
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def add(self, spec: Mapping[str, Any] | None = None, **more: Any) -> str:
         """Add a fault and return its id.
@@ -178,17 +192,21 @@ class Faults:
             if fault.for_seconds is not None:
                 fault.until = self._clock.time() + fault.for_seconds
             self._faults[fault.id] = fault
+        self._changed()
         return fault.id
 
     def remove(self, fault_id: str) -> bool:
         """Take a fault away; False when there is none of that id."""
         with self._lock:
-            return self._faults.pop(fault_id, None) is not None
+            found = self._faults.pop(fault_id, None) is not None
+        self._changed()
+        return found
 
     def clear(self) -> None:
         """Take all faults away."""
         with self._lock:
             self._faults.clear()
+        self._changed()
 
     def as_list(self) -> list[dict[str, Any]]:
         """Return all faults as JSON documents, with how often each was seen and struck."""
@@ -206,7 +224,18 @@ class Faults:
     def task_fault(self, task_id: str, *, submitted: bool = False) -> TaskFault | None:
         """Return the fault that strikes a task; `submitted` when the task is just being submitted."""
         names = ("*", task_id, "next") if submitted else ("*", task_id)
-        return self._first(TaskFault, lambda fault: fault.task in names)
+        return self._first(TaskFault, lambda fault: fault.task in names and fault.cancel_seconds is None)
+
+    def cancel_delay(self, task_id: str) -> float | None:
+        """Return how long a cancel of this task shall take, or None for at once."""
+        fault = self._first(TaskFault, lambda fault: fault.task in ("*", task_id) and fault.cancel_seconds is not None)
+        return fault.cancel_seconds if fault is not None else None
+
+    def is_active(self, fault_id: str) -> bool:
+        """Tell whether a fault that struck still lasts: neither removed nor past its time."""
+        with self._lock:
+            fault = self._faults.get(fault_id)
+            return fault is not None and (fault.until is None or self._clock.time() < fault.until)
 
     def _first(self, kind: type[_AnyFault], matches: Callable[[_AnyFault], bool]) -> _AnyFault | None:
         if not self._faults:

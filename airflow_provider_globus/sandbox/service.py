@@ -45,11 +45,15 @@ class ServiceRequest:
     headers: Headers
     body: bytes
     request_id: str
+    # Who asks, for the journal: known once the caller (or, at Auth, the client) is.
+    identity: str | None = None
 
     @cached_property
     def caller(self) -> Caller:
         """Who asks; raises the service's own 401 or 403 when the token is not good enough."""
-        return self.world.auth.authenticate(self, scope=self.service.scope)
+        caller = self.world.auth.authenticate(self, scope=self.service.scope)
+        self.identity = caller.username
+        return caller
 
     def json(self) -> dict[str, Any]:
         """Return the JSON document sent; anything but a JSON object is refused."""

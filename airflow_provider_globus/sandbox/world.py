@@ -155,10 +155,10 @@ class World:
     def reset(self) -> None:
         """Go back to the marked state: running tasks end, tokens, journal, faults and clock are as new."""
         settings, rng_state = self._base
-        self.faults.clear()
         self.settings.update(settings.as_dict())
         for state in self.states:
             state.reset()
+        self.faults.clear()  # after the tasks they hold are gone
         self.clock.reset()
         if self._repeatable:
             self.rng.setstate(rng_state)

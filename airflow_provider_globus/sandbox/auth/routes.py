@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from airflow_provider_globus.sandbox.auth import grants
+from airflow_provider_globus.sandbox.auth.consents import consent_documents
 from airflow_provider_globus.sandbox.auth.models import SANDBOX_IDENTITY_PROVIDER, Client, Identity, Token
 from airflow_provider_globus.sandbox.auth.scopes import AUTH_SERVER, OPENID
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -70,6 +71,7 @@ def _client(request: ServiceRequest, form: dict[str, str]) -> Client:
             client = None
     if client is None:
         raise ServiceError(401, "invalid_client", "Unknown client, or wrong client secret")
+    request.identity = client.username
     return client
 
 
@@ -168,6 +170,15 @@ def _identities(request: ServiceRequest) -> Answer:
     return Answer(body)
 
 
+def _consents(request: ServiceRequest) -> Answer:
+    """List what the caller's client was granted for the caller; of others nothing is told."""
+    caller = request.caller
+    if request.path_params["identity_id"] != caller.identity_id:
+        raise ServiceError(403, "FORBIDDEN", "Consents are shown to the identity that gave them")
+    tokens = request.world.auth.tokens_of(caller.identity_id, caller.client_id)
+    return Answer({"consents": consent_documents(tokens, caller.client_id)})
+
+
 def _by_username(request: ServiceRequest, username: str, provision: bool) -> Identity | None:
     auth = request.world.auth
     found = auth.identity_by_username(username)
@@ -199,6 +210,7 @@ SERVICE = Service(
         Route("GET", "/v2/oauth2/userinfo", _userinfo),
         Route("POST", "/v2/oauth2/userinfo", _userinfo),
         Route("GET", "/v2/api/identities", _identities, public=True),
+        Route("GET", "/v2/api/identities/{identity_id}/consents", _consents),
     ),
     render_error=render_error,
     resource_server=AUTH_SERVER,

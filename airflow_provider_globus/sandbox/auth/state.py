@@ -181,6 +181,18 @@ class AuthState:
         """Return the refresh token of this value, if it was issued and not revoked."""
         return self._refresh.get(value)
 
+    def tokens_of(self, identity_id: str, client_id: str) -> list[Token]:
+        """Return the valid tokens that a client holds for an identity."""
+        now = self._world.clock.time()
+        with self._lock:
+            held = [*self._access.values(), *self._refresh.values()]
+        return [
+            token
+            for token in held
+            if (token.identity_id, token.client_id) == (identity_id, client_id)
+            and (token.expires_at is None or token.expires_at > now)
+        ]
+
     def revoke(self, value: str) -> None:
         """Revoke a token; what is unknown already is no token."""
         with self._lock:
