@@ -1,0 +1,188 @@
+"""Runs one example DAG from nothing: sample data, services, a real Airflow, the run, the checks, and no trace after."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from airflow_provider_globus.sandbox import GlobusSandbox
+from airflow_provider_globus.sandbox.airflow_api import FINISHED_RUN
+from airflow_provider_globus.sandbox.demo import progress, scenario
+from airflow_provider_globus.sandbox.demo.checks import Check, no_secret_left
+from airflow_provider_globus.sandbox.demo.s3 import S3Server
+from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+LOOK_SECONDS = 0.5
+LOG_TAIL = 25
+
+
+class DemoFailedError(RuntimeError):
+    """The DAG run did not end within the time given."""
+
+
+class DemoRun:
+    """One demo.
+
+    :param name: the DAG.
+    :param dags: folder with the example DAGs.
+    :param work: folder for data, logs and the cached database; made when missing, kept afterwards.
+    :param console: where to show what happens.
+    :param keep_up: called after the run while everything is still up (`--ui`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        dags: Path,
+        work: Path,
+        console: Console,
+        keep_up: Callable[[LocalAirflow], None] | None = None,
+        timeout: float = 300.0,
+    ) -> None:
+        self._make_scenario = scenario.load(name)
+        self._name = name
+        self._dags = dags
+        self._cache = work
+        self._work = work / name
+        self._console = console
+        self._keep_up = keep_up
+        self._timeout = timeout
+        self._seconds: dict[str, float] = {}
+        self._triggers_seen: set[str] = set()
+
+    def run(self) -> bool:
+        """Run the demo; True when the DAG and every check succeeded. Whatever was started has ended on return."""
+        begin = time.monotonic()
+        shutil.rmtree(self._work, ignore_errors=True)
+        with contextlib.ExitStack() as running:
+            with self._phase("sample data, S3 and Globus on loopback"):
+                s3 = running.enter_context(S3Server())
+                globus = running.enter_context(GlobusSandbox())
+                subject = self._make_scenario(self._work, globus, s3)
+                subject.prepare()
+                globus.settings.bytes_per_second = subject.bytes_per_second
+            with self._phase("Airflow (API server, scheduler, DAG processor, triggerer)"):
+                airflow = running.enter_context(self._airflow(globus))
+                airflow.api.wait_for_dag(self._name)
+            succeeded = self._run_and_judge(airflow, globus, subject)
+            if self._keep_up is not None:
+                self._keep_up(airflow)
+            stopping = time.monotonic()
+        self._seconds["stop"] = time.monotonic() - stopping
+        self._seconds["total"] = time.monotonic() - begin
+        phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._seconds.items())
+        self._say(f"\n{phases}")
+        return succeeded
+
+    def _airflow(self, globus: GlobusSandbox) -> LocalAirflow:
+        return LocalAirflow(
+            dags=self._dags,
+            connections={"globus_default": globus.connection},
+            home=self._work / "airflow",
+            cache=self._cache,
+        )
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self._console.print(f"starting {name} …", highlight=False, end="")
+        begin = time.monotonic()
+        yield
+        seconds = time.monotonic() - begin
+        self._seconds["Airflow" if "Airflow" in name else "services"] = seconds
+        self._console.print(f" {seconds:.1f} s", highlight=False)
+
+    def _run_and_judge(self, airflow: LocalAirflow, globus: GlobusSandbox, subject: scenario.Scenario) -> bool:
+        self._say(f"Airflow: {airflow.url}\nGlobus:  {globus.url}\n")
+        begin = time.monotonic()
+        run_id = self._trigger(airflow, subject)
+        state = self._follow(airflow, globus, subject, run_id)
+        self._seconds["run"] = time.monotonic() - begin
+        tasks = self._tasks_in_order(airflow, run_id)
+        xcoms = {task["task_id"]: self._result(airflow, run_id, task["task_id"]) for task in tasks}
+        title = f"{self._name} · {state} in {self._seconds['run']:.1f} s"
+        self._console.print(progress.result_table(tasks, xcoms, title))
+        if state != "success":
+            self._show_failures(airflow, run_id, tasks)
+            return False
+        begin = time.monotonic()
+        checks = [*subject.checks(xcoms), no_secret_left(globus, airflow, self._triggers_seen)]
+        self._seconds["checks"] = time.monotonic() - begin
+        self._show_checks(checks)
+        self._show_places(subject)
+        return all(check.passed for check in checks)
+
+    def _trigger(self, airflow: LocalAirflow, subject: scenario.Scenario) -> str:
+        airflow.api.unpause(self._name)
+        return airflow.api.trigger(self._name, subject.conf)
+
+    def _follow(self, airflow: LocalAirflow, globus: GlobusSandbox, subject: scenario.Scenario, run_id: str) -> str:
+        """Show progress until the run ends; return its state."""
+        deadline = time.monotonic() + self._timeout
+        with progress.Progress(self._console) as display:
+            while True:
+                state = str(airflow.api.run(self._name, run_id)["state"])
+                tasks = self._tasks_in_order(airflow, run_id)
+                display.show(tasks, list(globus.world.transfer.tasks.values()))
+                # Trigger rows live only as long as tasks wait, so they are read as they come.
+                self._triggers_seen.update(arguments for _, _, arguments in airflow.trigger_rows())
+                if state in FINISHED_RUN:
+                    return state
+                if time.monotonic() > deadline:
+                    raise DemoFailedError(
+                        f"{self._name} did not end within {self._timeout:.0f} s: {airflow.logs_folder}"
+                    )
+                subject.while_running({task["task_id"]: task["state"] for task in tasks})
+                time.sleep(LOOK_SECONDS)
+
+    def _tasks_in_order(self, airflow: LocalAirflow, run_id: str) -> list[dict[str, Any]]:
+        """Task instances in the order in which they started."""
+        tasks = airflow.api.task_instances(self._name, run_id)
+        return sorted(tasks, key=lambda task: (task["start_date"] is None, task["start_date"] or "", task["task_id"]))
+
+    def _result(self, airflow: LocalAirflow, run_id: str, task_id: str) -> Any:
+        return airflow.api.xcoms(self._name, run_id, task_id).get("return_value")
+
+    # -- what is shown after ----------------------------------------------------------------------------------------
+
+    def _show_failures(self, airflow: LocalAirflow, run_id: str, tasks: list[dict[str, Any]]) -> None:
+        for task in tasks:
+            if task["state"] != "failed":
+                continue
+            task_id, attempt = task["task_id"], task["try_number"]
+            entries = airflow.api.logs(self._name, run_id, task_id, try_number=attempt)
+            where = airflow.logs_folder / f"dag_id={self._name}" / f"run_id={run_id}" / f"task_id={task_id}"
+            self._say(f"\n{task_id} failed, the end of its log:", style="bold red")
+            for entry in [entry for entry in entries if not entry["event"].startswith("::")][-LOG_TAIL:]:
+                self._say(f"  {entry['event']}")
+                for error in entry.get("error_detail") or []:
+                    self._say(f"  {error['exc_type']}: {error['exc_value']}")
+            self._say(f"The whole log: {where}")
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        """Print a line that may hold anything, unwrapped."""
+        self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    def _show_checks(self, checks: list[Check]) -> None:
+        self._console.print()
+        for check in checks:
+            mark = "[green]✓[/]" if check.passed else "[bold red]✗[/]"
+            detail = f"[dim]{escape(check.detail)}[/]" if check.detail else ""
+            self._console.print(mark, check.name, detail, highlight=False, soft_wrap=True)
+
+    def _show_places(self, subject: scenario.Scenario) -> None:
+        self._say("\nThe files are now in:")
+        for place in subject.places():
+            self._console.print(
+                f"  {place.collection:8} {place.path:32} {place.on_disk}", highlight=False, soft_wrap=True
+            )
