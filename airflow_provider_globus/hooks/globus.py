@@ -90,7 +90,7 @@ class GlobusHook(BaseHook):
         """
         Globus Transfer.
 
-        :param polling: never wait inside a call: whoever polls has its own pauses, and the triggerer many jobs to ask for.
+        :param polling: never wait long inside a call: whoever polls has pauses of its own.
         """
         from globus_sdk import TransferClient
         from globus_sdk.scopes import TransferScopes

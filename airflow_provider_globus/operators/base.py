@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,7 +43,11 @@ WORKER_WAIT = 5.0
 #: Seconds to wait for a cancelled job to end when its successor collides with it.
 _CANCEL_PATIENCE = 120.0
 
-_ERRORS: dict[Outcome, type[GlobusJobError]] = {
+#: Arguments that do not change what a job does.
+_PRESENTATION = ("task_label", "deadline")
+
+#: The error for each end but success.
+JOB_ERRORS: dict[Outcome, type[GlobusJobError]] = {
     Outcome.FAILED: GlobusJobFailedError,
     Outcome.STUCK: GlobusJobStuckError,
     Outcome.INACTIVE: GlobusJobInactiveError,
@@ -124,9 +128,11 @@ class GlobusJobOperator(GlobusOperator):
     # What a subclass says
 
     @abstractmethod
-    def prepare(self, context: Context) -> dict[str, Any]:
+    def prepare(self, context: Context) -> dict[str, Any] | None:
         """
         Check all arguments and make the submission's document (JSON), without submitting.
+
+        :return: ``None`` when there is nothing to do.
 
         :raises GlobusInputError: naming the argument that cannot be right and the fix.
         """
@@ -152,6 +158,10 @@ class GlobusJobOperator(GlobusOperator):
         """Choices for the service's judgement of the job."""
         return {}
 
+    def notes(self) -> dict[str, Any]:
+        """What :meth:`result` will need of the preparation: it may run in another process. Small JSON."""
+        return {}
+
     def result(self, verdict: Verdict) -> Any:
         """What goes to XCom; JSON."""
         return dict(verdict.result)
@@ -165,10 +175,12 @@ class GlobusJobOperator(GlobusOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit the job, or adopt what an earlier try submitted, and wait for it."""
-        document = self.prepare(context)
         ledger = Ledger(context, self.log)
-        verdict = self._adopt(ledger, document)
+        verdict = self._adopt(ledger)
         if verdict is None:
+            document = self.prepare(context)
+            if document is None:
+                return self.result(Verdict(Outcome.SUCCEEDED))
             self._submit(ledger, document)
         self._announce(context)
         if not self.wait_for_completion:
@@ -199,16 +211,23 @@ class GlobusJobOperator(GlobusOperator):
 
     # Submission
 
-    def _adopt(self, ledger: Ledger, document: dict[str, Any]) -> Verdict | None:
+    def _fingerprint(self) -> str:
+        """A digest of the rendered arguments that say what to do; another one asks for another job."""
+        said = {name: getattr(self, name) for name in self.template_fields if name not in _PRESENTATION}
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _adopt(self, ledger: Ledger) -> Verdict | None:
         """Take over the job of an earlier try, if there is one to take over; ``None`` asks for a submission."""
         entry = ledger.read()
-        if entry is None or entry.closed or not entry.job_ids:
-            # With a key but no job, the earlier try died before the answer: the same key is sent again.
-            self._entry = entry if entry and not entry.closed and entry.fingerprint == _digest(document) else None
+        if entry is None or entry.closed:
             return None
-        if ledger.is_rerun(entry) or entry.fingerprint != _digest(document):
-            why = "the task was cleared" if ledger.is_rerun(entry) else "its arguments have changed"
-            self._discard(entry, why)
+        changed = entry.fingerprint != self._fingerprint()
+        if not entry.job_ids:
+            # The earlier try died before the answer came: sending its key again yields that job, or makes it.
+            self._entry = None if changed else entry
+            return None
+        if ledger.is_rerun(entry) or changed:
+            self._discard(entry, "its arguments have changed" if changed else "the task was cleared")
             return None
         watch = JobWatch(self.service, entry.job_ids, rules=self.rules(), log=self.log)
         verdict = watch.observe(self.service.fetch(self.hook, entry.job_ids)) or Verdict(Outcome.RUNNING)
@@ -220,8 +239,8 @@ class GlobusJobOperator(GlobusOperator):
         return verdict
 
     def _submit(self, ledger: Ledger, document: dict[str, Any]) -> None:
-        entry = self._entry or Entry(self.reserve(), _digest(document), ledger.generation)
-        entry.generation = ledger.generation
+        entry = self._entry or Entry(self.reserve(), self._fingerprint(), ledger.generation)
+        entry.generation, entry.notes = ledger.generation, self.notes()
         self._entry = entry
         ledger.write(entry)
         try:
@@ -336,7 +355,7 @@ class GlobusJobOperator(GlobusOperator):
     def _error(self, verdict: Verdict, why: str) -> GlobusJobError:
         job_id = self._job_ids[0] if self._job_ids else ""
         url = self.service.url(self.hook.settings.web_app_url, job_id)
-        return _ERRORS[verdict.outcome](
+        return JOB_ERRORS[verdict.outcome](
             f"The {self._named(self._entry)} {_ENDINGS[verdict.outcome]}. {why}",
             advice=f"See {url}" if url else "",
             job_id=job_id,
@@ -383,14 +402,3 @@ def settle_seconds() -> float:
     that its trigger has queued again by then.
     """
     return 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)
-
-
-def _digest(document: Mapping[str, Any]) -> str:
-    """A digest of what is submitted, without what differs between tries of the same submission."""
-    kept = {name: value for name, value in document.items() if name not in ("label", "deadline")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def as_list(value: Any) -> Sequence[Any]:
-    """One value as a list of one, any other sequence as it is."""
-    return [value] if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence) else value

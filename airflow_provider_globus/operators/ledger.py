@@ -24,12 +24,13 @@ class Entry:
     A submission.
 
     :param key: what makes Globus accept the submission only once, when the service has such a thing.
-    :param fingerprint: digest of what is submitted; a changed one is another submission.
+    :param fingerprint: digest of the operator's arguments; a changed one asks for another job.
     :param generation: changes when a user clears the task, and stays the same over Airflow's own retries.
     :param job_ids: ids at Globus, once it has answered.
     :param adopted: the job was found running and was not submitted by this task: it is not ours to cancel.
     :param closed: this task has given the job up; a retry submits a new one.
     :param ended: the job has succeeded; a retry after a crash at the very end takes its result.
+    :param notes: what the operator wants to remember for the result.
     """
 
     key: str | None
@@ -39,6 +40,7 @@ class Entry:
     adopted: bool = False
     closed: bool = False
     ended: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Ledger:

@@ -420,7 +420,7 @@ class GlobusDeleteOperator(GlobusTransferTaskOperator):
         self.interpret_globs = interpret_globs
         self.local_user = local_user
 
-    def prepare(self, context: Context) -> dict[str, Any]:
+    def prepare(self, context: Context) -> dict[str, Any] | None:
         """The delete document of the Transfer API."""
         paths = self.paths_to_delete()
         document = self.common_fields(context) | {

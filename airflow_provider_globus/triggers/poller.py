@@ -10,13 +10,13 @@ import asyncio
 import contextvars
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
-from airflow_provider_globus.exceptions import GlobusError
+from airflow_provider_globus.exceptions import GlobusError, is_transient
 from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.watch import backoff
 
@@ -37,6 +37,16 @@ class _Subscription:
     interval: float
     due: float
     looks: asyncio.Queue[Look] = field(default_factory=asyncio.Queue)
+    failures: int = 0
+
+    def deliver(self, looks: Mapping[str, Document | GlobusError | None]) -> None:
+        """Hand over what a round brought, and plan the next."""
+        mine = {job_id: looks[job_id] for job_id in self.job_ids if looks.get(job_id) is not None}
+        error = next((look for look in mine.values() if isinstance(look, GlobusError)), None)
+        self.failures = self.failures + 1 if error else 0
+        pause = backoff(self.interval, self.failures, error) if error else self.interval
+        self.due = time.monotonic() + pause
+        self.looks.put_nowait(error or cast("dict[str, Document]", mine))
 
 
 class Poller:
@@ -52,7 +62,6 @@ class Poller:
         self._subscriptions: set[_Subscription] = set()
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._failures = 0
         self._hook: GlobusHook | None = None
 
     @contextmanager
@@ -91,35 +100,25 @@ class Poller:
     async def _round(self) -> None:
         now = time.monotonic()
         due = [s for s in self._subscriptions if s.due <= now + _JOIN * s.interval]
-        known: dict[str, Document] = {}
-        failed: dict[str, GlobusError] = {}
+        looks: dict[str, Document | GlobusError | None] = {}
+        trouble: GlobusError | None = None
         for number, batch in enumerate(_batches(due, self._service.batch_size)):
-            if number:
-                await asyncio.sleep(self._service.pause)
-            try:
-                known.update(await asyncio.to_thread(self._fetch, batch))
-            except GlobusError as error:
-                failed.update(dict.fromkeys(batch, error))
-                break
-        self._deliver(due, known, failed)
-
-    def _deliver(
-        self, due: Iterable[_Subscription], known: dict[str, Document], failed: dict[str, GlobusError]
-    ) -> None:
-        error = next(iter(failed.values()), None)
-        self._failures = self._failures + 1 if error else 0
-        now = time.monotonic()
+            # A service that cannot answer one batch will not answer the next; one that refuses this one may.
+            if trouble is None or not is_transient(trouble):
+                if number:
+                    await asyncio.sleep(self._service.pause)
+                trouble = await self._ask(batch, looks)
+            if trouble is not None:
+                looks.update(dict.fromkeys(batch, trouble))
         for subscription in due:
-            ids = subscription.job_ids
-            asked = not error or all(job_id in known for job_id in ids)
-            pause = subscription.interval
-            if error and not asked:
-                # Jobs behind the failed call were not asked for either: they wait as long as the others.
-                pause = backoff(subscription.interval, self._failures, error)
-                subscription.looks.put_nowait(error)
-            else:
-                subscription.looks.put_nowait({job_id: known[job_id] for job_id in ids if job_id in known})
-            subscription.due = now + pause
+            subscription.deliver(looks)
+
+    async def _ask(self, batch: Sequence[str], looks: dict[str, Document | GlobusError | None]) -> GlobusError | None:
+        try:
+            looks.update(await asyncio.to_thread(self._fetch, batch))
+        except GlobusError as error:
+            return error
+        return None
 
     def _fetch(self, batch: Sequence[str]) -> dict[str, Document]:
         # In a thread: the SDK blocks, and reading an Airflow connection does too.

@@ -1,0 +1,407 @@
+"""Files, directories and access rules on a collection: operations that Globus answers at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_globus.exceptions import GlobusConflictError, GlobusNotFoundError
+from airflow_provider_globus.hooks.connection import is_uuid
+from airflow_provider_globus.hooks.files import list_directory, walk
+from airflow_provider_globus.operators.base import GlobusOperator
+from airflow_provider_globus.paths import check_path, join, parent
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Entries that a listing returns at most, unless the author asks for fewer.
+MAX_ENTRIES = 10_000
+
+PRINCIPAL_TYPES = ("identity", "group", "all_authenticated_users", "anonymous")
+
+_FIELDS = ("type", "size", "last_modified", "permissions", "user", "group", "link_target")
+
+
+class GlobusCollectionOperator(GlobusOperator):
+    """
+    Base of the operators that work on one collection.
+
+    :param collection: UUID, alias of the connection, or unique display name.
+    :param local_user: account on a collection that maps the identity to several.
+    """
+
+    def __init__(self, *, collection: str, local_user: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.collection = collection
+        self.local_user = local_user
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        """Arguments for the SDK, without those that were not given."""
+        given = options | {"local_user": self.local_user}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class GlobusMkdirOperator(GlobusCollectionOperator):
+    """
+    Make a directory. Returns its path.
+
+    :param path: the directory.
+    :param parents: make missing directories above it, too.
+    :param exist_ok: do nothing when it exists.
+    """
+
+    template_fields: Sequence[str] = ("collection", "path", "globus_conn_id")
+
+    def __init__(self, *, path: str, parents: bool = True, exist_ok: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.parents = parents
+        self.exist_ok = exist_ok
+
+    def execute(self, context: Context) -> str:
+        """Make the directory, and first those above it if need be."""
+        path = check_path(self.path, "path").rstrip("/")
+        collection_id = self.hook.use_collection(self.collection)
+        try:
+            self._make(collection_id, path)
+        except GlobusNotFoundError:
+            if not self.parents:
+                raise
+            for above in reversed(list(self._missing_parents(collection_id, path))):
+                self._make(collection_id, above, exist_ok=True)
+            self._make(collection_id, path)
+        return path
+
+    def _make(self, collection_id: str, path: str, *, exist_ok: bool | None = None) -> None:
+        client = self.hook.transfer_client()
+        try:
+            self.hook.call(
+                f"making the directory {path} on {self.collection!r}",
+                client.operation_mkdir,
+                collection_id,
+                path,
+                **self.options(),
+            )
+        except GlobusConflictError:
+            if not (self.exist_ok if exist_ok is None else exist_ok) or not self._is_directory(collection_id, path):
+                raise
+            self.log.info("%s exists already.", path)
+        else:
+            self.log.info("Made %s.", path)
+
+    def _is_directory(self, collection_id: str, path: str) -> bool:
+        client = self.hook.transfer_client()
+        doing = f"looking at {path} on {self.collection!r}"
+        stat = self.hook.call(doing, client.operation_stat, collection_id, path=path, **self.options())
+        return bool(stat["type"] == "dir")
+
+    def _missing_parents(self, collection_id: str, path: str) -> Iterator[str]:
+        above = parent(path)
+        while above not in ("/", "~", "/~"):
+            try:
+                if self._is_directory(collection_id, above):
+                    return
+            except GlobusNotFoundError:
+                yield above
+            above = parent(above)
+
+
+class GlobusRenameOperator(GlobusCollectionOperator):
+    """
+    Rename or move a file or directory within a collection. Returns the new path.
+
+    Doing it again does nothing: when the old path is gone and the new one is there, an earlier try has done it.
+    Collections on object storage such as S3 cannot rename: transfer and delete instead.
+
+    :param old_path: what to rename.
+    :param new_path: its new name; must not exist.
+    """
+
+    template_fields: Sequence[str] = ("collection", "old_path", "new_path", "globus_conn_id")
+
+    def __init__(self, *, old_path: str, new_path: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.old_path = old_path
+        self.new_path = new_path
+
+    def execute(self, context: Context) -> str:
+        """Rename."""
+        old, new = check_path(self.old_path, "old_path"), check_path(self.new_path, "new_path")
+        if old.rstrip("/") == new.rstrip("/"):
+            raise self.refuse(f"old_path and new_path are the same: {old!r}.")
+        collection_id = self.hook.use_collection(self.collection)
+        client = self.hook.transfer_client()
+        doing = f"renaming {old} to {new} on {self.collection!r}"
+        try:
+            self.hook.call(doing, client.operation_rename, collection_id, old, new, **self.options())
+        except GlobusNotFoundError:
+            looking = f"looking for {new} on {self.collection!r}"
+            self.hook.call(looking, client.operation_stat, collection_id, path=new, **self.options())
+            self.log.info("%s is gone and %s exists: an earlier try has renamed it.", old, new)
+        else:
+            self.log.info("Renamed %s to %s.", old, new)
+        return new
+
+
+class GlobusListOperator(GlobusCollectionOperator):
+    """
+    List a directory. Returns a list of dicts: ``path``, ``name``, ``type``, ``size``, ``last_modified`` and more.
+
+    :param path: the directory.
+    :param filter: Globus's own filter, as a dict (``{"type": "file", "name": "~*.h5"}``) or in its text form.
+    :param orderby: Globus's own order, for example ``"size DESC"``.
+    :param recursive: list directories below, too; ``filter`` then applies to files only.
+    :param show_hidden: include names that start with a dot.
+    :param limit: entries returned at most, up to 10,000; more there are is an error unless ``truncate`` is set.
+    :param truncate: cut the list at ``limit`` instead of failing.
+    """
+
+    template_fields: Sequence[str] = ("collection", "path", "filter", "globus_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"filter": "json"}
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        filter: Mapping[str, str] | str | None = None,
+        orderby: str | None = None,
+        recursive: bool = False,
+        show_hidden: bool = True,
+        limit: int = MAX_ENTRIES,
+        truncate: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.filter = filter
+        self.orderby = orderby
+        self.recursive = recursive
+        self.show_hidden = show_hidden
+        self.limit = limit
+        self.truncate = truncate
+        if not 1 <= limit <= MAX_ENTRIES:
+            raise self.refuse(f"limit must be 1 to {MAX_ENTRIES}, not {limit}.", "XComs are not made for long lists.")
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """List."""
+        path = check_path(self.path, "path")
+        collection_id = self.hook.use_collection(self.collection)
+        entries = list(itertools.islice(self._entries(collection_id, path), self.limit + 1))
+        if len(entries) > self.limit:
+            if not self.truncate:
+                raise self.refuse(
+                    f"{path} on {self.collection!r} holds more than {self.limit} entries.",
+                    "Raise limit, narrow it with filter, or set truncate=True.",
+                )
+            entries = entries[: self.limit]
+        self.log.info("%d entries in %s on %r.", len(entries), path, self.collection)
+        return entries
+
+    def _entries(self, collection_id: str, path: str) -> Iterator[dict[str, Any]]:
+        options = self.options(orderby=self.orderby, filter=self.filter, show_hidden=self.show_hidden)
+        found: Iterator[tuple[str, dict[str, Any]]]
+        if not self.recursive:
+            found = ((entry["name"], entry) for entry in list_directory(self.hook, collection_id, path, **options))
+        elif self.filter:
+            found = self._filtered_walk(collection_id, path, options)
+        else:
+            found = walk(self.hook, collection_id, path, **options)
+        for relative, entry in found:
+            yield {"path": join(path, relative), "name": entry["name"]} | {name: entry.get(name) for name in _FIELDS}
+
+    def _filtered_walk(
+        self, collection_id: str, path: str, options: dict[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Globus's filter would hide the directories to go into, so they are listed without it."""
+        plain = {name: value for name, value in options.items() if name != "filter"}
+        below = walk(self.hook, collection_id, path, **plain)
+        for directory in ["", *(relative for relative, entry in below if entry["type"] == "dir")]:
+            for entry in list_directory(self.hook, collection_id, join(path, directory), **options):
+                if entry["type"] != "dir":
+                    yield join(directory, entry["name"]), entry
+
+
+class GlobusStatOperator(GlobusCollectionOperator):
+    """
+    Describe one file or directory: ``type``, ``size``, ``last_modified`` and more.
+
+    :param path: the file or directory.
+    :param missing_ok: return ``None`` when it does not exist. Default: fail.
+    """
+
+    template_fields: Sequence[str] = ("collection", "path", "globus_conn_id")
+
+    def __init__(self, *, path: str, missing_ok: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.missing_ok = missing_ok
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Look."""
+        path = check_path(self.path, "path")
+        collection_id = self.hook.use_collection(self.collection)
+        client = self.hook.transfer_client()
+        doing = f"looking at {path} on {self.collection!r}"
+        try:
+            stat = self.hook.call(doing, client.operation_stat, collection_id, path=path, **self.options())
+        except GlobusNotFoundError:
+            if self.missing_ok:
+                return None
+            raise
+        return {"path": path, "name": stat["name"]} | {name: stat.get(name) for name in _FIELDS}
+
+
+class GlobusCreateAccessRuleOperator(GlobusOperator):
+    """
+    Share a directory of a guest collection. Returns the id of the access rule.
+
+    Doing it again changes nothing; when a rule for the same principal and path exists with other permissions or
+    another expiry, it is updated.
+
+    :param collection: the guest collection: UUID, alias of the connection, or unique display name.
+    :param path: the directory to share; what lies below is shared, too.
+    :param principal: identity (UUID or username), or group UUID; not given for the other two types.
+    :param principal_type: ``identity``, ``group``, ``all_authenticated_users`` or ``anonymous``.
+    :param permissions: ``r`` or ``rw``.
+    :param expiration_date: when the rule ends by itself: a datetime, its ISO text, or a timedelta from now.
+    :param notify_email: address that Globus tells about the share.
+    :param notify_message: text for that e-mail.
+    """
+
+    template_fields: Sequence[str] = ("collection", "path", "principal", "expiration_date", "globus_conn_id")
+
+    def __init__(
+        self,
+        *,
+        collection: str,
+        path: str,
+        principal: str = "",
+        principal_type: str = "identity",
+        permissions: str = "r",
+        expiration_date: datetime | timedelta | str | None = None,
+        notify_email: str | None = None,
+        notify_message: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.collection = collection
+        self.path = path
+        self.principal = principal
+        self.principal_type = principal_type
+        self.permissions = permissions
+        self.expiration_date = expiration_date
+        self.notify_email = notify_email
+        self.notify_message = notify_message
+        if principal_type not in PRINCIPAL_TYPES:
+            raise self.refuse(f"principal_type {principal_type!r} is unknown.", f"Choose from {PRINCIPAL_TYPES}.")
+        if permissions not in ("r", "rw"):
+            raise self.refuse(f"permissions {permissions!r} are unknown.", "Choose r or rw.")
+        if (principal_type in ("identity", "group")) != bool(principal):
+            raise self.refuse("principal goes with principal_type identity and group, and with no other.")
+
+    def execute(self, context: Context) -> str:
+        """Create the rule, or bring the one that exists in line."""
+        path = check_path(self.path, "path").rstrip("/") + "/"
+        collection_id = self.hook.use_collection(self.collection)
+        rule = self._rule(path)
+        client = self.hook.transfer_client()
+        doing = f"sharing {path} of {self.collection!r}"
+        try:
+            answer = self.hook.call(doing, client.add_endpoint_acl_rule, collection_id, rule)
+        except GlobusConflictError:
+            return self._update(collection_id, rule)
+        self.log.info("Shared %s with %s (%s).", path, self.principal or self.principal_type, self.permissions)
+        return str(answer["access_id"])
+
+    def _update(self, collection_id: str, rule: dict[str, Any]) -> str:
+        client = self.hook.transfer_client()
+        rules = self.hook.call("listing access rules", client.endpoint_acl_list, collection_id)["DATA"]
+        same = ("principal_type", "principal", "path")
+        existing = next((other for other in rules if all(other[key] == rule[key] for key in same)), None)
+        if existing is None:
+            raise GlobusConflictError(f"Globus says {rule['path']} is shared already, but lists no such rule.")
+        expires = existing.get("expiration_date") or None
+        if existing["permissions"] == rule["permissions"] and expires == rule.get("expiration_date"):
+            self.log.info("%s is shared that way already.", rule["path"])
+        else:
+            changes = {key: rule.get(key) for key in ("permissions", "expiration_date")}
+            doing = f"updating the access rule {existing['id']}"
+            changed = {"DATA_TYPE": "access", **changes}
+            self.hook.call(doing, client.update_endpoint_acl_rule, collection_id, existing["id"], changed)
+            self.log.info("Updated the rule for %s to %s.", rule["path"], self.permissions)
+        return str(existing["id"])
+
+    def _rule(self, path: str) -> dict[str, Any]:
+        rule = {
+            "DATA_TYPE": "access",
+            "principal_type": self.principal_type,
+            "principal": self._principal_id(),
+            "path": path,
+            "permissions": self.permissions,
+            "expiration_date": self._expiration(),
+            "notify_email": self.notify_email,
+            "notify_message": self.notify_message,
+        }
+        return {name: value for name, value in rule.items() if value is not None}
+
+    def _principal_id(self) -> str:
+        if not self.principal or is_uuid(self.principal):
+            return self.principal
+        if self.principal_type != "identity":
+            raise self.refuse(f"the group {self.principal!r} is no UUID.", "Groups are named by UUID.")
+        client = self.hook.auth_client()
+        doing = f"looking up the identity {self.principal!r}"
+        found = self.hook.call(doing, client.get_identities, usernames=self.principal)["identities"]
+        if not found:
+            raise self.refuse(f"Globus knows no identity {self.principal!r}.", "Check the username, or give the UUID.")
+        return str(found[0]["id"])
+
+    def _expiration(self) -> str | None:
+        when = self.expiration_date
+        if when is None or when == "":
+            return None
+        if isinstance(when, timedelta):
+            when = datetime.now(UTC) + when
+        elif isinstance(when, str):
+            try:
+                when = datetime.fromisoformat(when)
+            except ValueError:
+                raise self.refuse(f"the expiration date {when!r} is no point in time.") from None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        if when <= datetime.now(UTC):
+            raise self.refuse(f"the expiration date {when.isoformat()} is in the past.")
+        return when.astimezone(UTC).isoformat(timespec="seconds")
+
+
+class GlobusDeleteAccessRuleOperator(GlobusOperator):
+    """
+    Stop sharing: delete an access rule.
+
+    :param collection: the guest collection: UUID, alias of the connection, or unique display name.
+    :param rule_id: id of the rule.
+    :param ignore_missing: succeed when there is no such rule (any more).
+    """
+
+    template_fields: Sequence[str] = ("collection", "rule_id", "globus_conn_id")
+
+    def __init__(self, *, collection: str, rule_id: str, ignore_missing: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.collection = collection
+        self.rule_id = rule_id
+        self.ignore_missing = ignore_missing
+
+    def execute(self, context: Context) -> None:
+        """Delete the rule."""
+        collection_id = self.hook.use_collection(self.collection)
+        client = self.hook.transfer_client()
+        doing = f"deleting the access rule {self.rule_id} of {self.collection!r}"
+        try:
+            self.hook.call(doing, client.delete_endpoint_acl_rule, collection_id, self.rule_id)
+        except GlobusNotFoundError:
+            if not self.ignore_missing:
+                raise
+            self.log.info("There is no access rule %s (any more).", self.rule_id)
+        else:
+            self.log.info("Deleted the access rule %s.", self.rule_id)
