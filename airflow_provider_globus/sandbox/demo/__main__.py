@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from airflow_provider_globus.sandbox.demo import scenario
-from airflow_provider_globus.sandbox.demo.runner import DemoRun
+from airflow_provider_globus.sandbox.demo.runner import DemoFailedError, DemoRun
+from airflow_provider_globus.sandbox.local_airflow import LocalAirflowError
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
 
+FAILED = 1
 INTERRUPTED = 130
 TERMINATED = 143
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -48,7 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         keep_up=keep_up if options.ui else None,
     )
     try:
-        return 0 if demo.run() else 1
+        return 0 if demo.run() else FAILED
+    except (DemoFailedError, LocalAirflowError) as error:
+        console.print(f"\n{error}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+        return FAILED
     except KeyboardInterrupt:
         console.print("\ninterrupted; everything has been stopped", highlight=False)
         return INTERRUPTED

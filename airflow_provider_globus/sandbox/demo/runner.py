@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
 import time
 from pathlib import Path
@@ -26,8 +27,31 @@ LOOK_SECONDS = 0.5
 LOG_TAIL = 25
 
 
+MARKER = ".globus-demo"
+
+
 class DemoFailedError(RuntimeError):
-    """The DAG run did not end within the time given."""
+    """The demo could not begin or did not end; the message says why."""
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """Empty a folder that a demo made before, or make it, and keep other demos out of it meanwhile."""
+    marker = folder / MARKER
+    if folder.exists() and not marker.exists():
+        raise DemoFailedError(
+            f"{folder} was not made by a demo, so it is not emptied: move it or choose another --work"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with marker.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailedError(f"another demo is running in {folder}: choose another --work") from None
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+        yield
 
 
 class DemoRun:
@@ -64,8 +88,8 @@ class DemoRun:
     def run(self) -> bool:
         """Run the demo; True when the DAG and every check succeeded. Whatever was started has ended on return."""
         begin = time.monotonic()
-        shutil.rmtree(self._work, ignore_errors=True)
         with contextlib.ExitStack() as running:
+            running.enter_context(own_folder(self._work))
             with self._phase("sample data, S3 and Globus on loopback"):
                 s3 = running.enter_context(S3Server())
                 globus = running.enter_context(GlobusSandbox())
