@@ -43,7 +43,7 @@ def test_paths_that_leave_or_cannot_be_named_are_refused(path: str) -> None:
     assert refused.value.code == "INVALID_PATH_NAME"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\x00", "a\nb"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\x00"])
 def test_a_name_is_one_step(name: str) -> None:
     with pytest.raises(StorageError):
         join("/data", name)

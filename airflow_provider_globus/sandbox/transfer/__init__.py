@@ -1,0 +1,1 @@
+"""Transfer v0.10 of the sandbox: collections, file operations, tasks that move real bytes."""

@@ -1,0 +1,212 @@
+"""File operations that answer at once: ls, stat, mkdir, rename."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.storage import Entry, StorageError
+from airflow_provider_globus.sandbox.transfer.documents import file_document, result
+from airflow_provider_globus.sandbox.transfer.errors import bad_request, permission_denied
+from airflow_provider_globus.sandbox.transfer.filters import (
+    FieldType,
+    compile_clauses,
+    flag,
+    order,
+    page_bounds,
+    parse_clauses,
+)
+from airflow_provider_globus.sandbox.transfer.provisional import PROVISIONAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_globus.sandbox.service import ServiceRequest
+    from airflow_provider_globus.sandbox.transfer.collections import Collection
+
+LISTING_LIMIT = 100_000
+
+_FILTER_TYPES: dict[str, FieldType] = {
+    "name": "text",
+    "type": "word",
+    "size": "number",
+    "last_modified": "time",
+    "permissions": "text",
+    "user": "text",
+    "group": "text",
+    "link_target": "text",
+}
+_FIELDS: dict[str, Callable[[Entry], Any]] = {
+    "name": lambda entry: entry.name,
+    "type": lambda entry: entry.kind,
+    "size": lambda entry: entry.size,
+    "last_modified": lambda entry: entry.modified,
+    "permissions": lambda entry: entry.permissions,
+    "user": lambda entry: entry.user,
+    "group": lambda entry: entry.group,
+    "link_target": lambda entry: entry.link.target if entry.link else None,
+}
+
+# Failures of the storage behind a collection, as `ExternalError.<operation>Failed.<this>`.
+_EXTERNAL = {
+    "NOT_A_DIRECTORY": "NotDirectory",
+    "FILE_EXISTS": "Exists",
+    "GC_NOT_CONNECTED": "GCDisconnected",
+    "CONNECT_FAILED": "ConnectFailed",
+    "CONNECTION_RESET": "ConnectFailed",
+    "CONNECTION_BROKEN": "ConnectFailed",
+    "TIMEOUT": "ConnectFailed",
+    "AUTH": "LoginFailed",
+    "NO_CREDENTIALS": "LoginFailed",
+    "INVALID_SERVICE_CREDENTIAL": "LoginFailed",
+    "GSI_DN_MISMATCH": "LoginFailed",
+    "LIMIT_EXCEEDED": "SizeLimit",
+}
+
+
+def _refusal(operation: str, error: StorageError, collection: Collection) -> ServiceError:
+    """Return the error a file operation answers when the storage fails it."""
+    where = f"Endpoint: {collection.name} ({collection.id})\nMessage: {error.message}\n---\nDetails: {error.path}\n"
+    if error.code == "INVALID_PATH_NAME":
+        return bad_request(f"Invalid path: {error.message}", "InvalidPath")
+    if error.code == "NOT_SUPPORTED":
+        return ServiceError(
+            409, "NotSupported", f"{collection.name} does not support this operation", headers=PROVISIONAL
+        )
+    if error.code == "PERMISSION_DENIED":
+        return permission_denied(f"Denied by endpoint, Error ({operation})\n{where}", "EndpointPermissionDenied")
+    if operation == "Stat" and error.code in ("FILE_NOT_FOUND", "NOT_A_DIRECTORY"):
+        return ServiceError(404, "NotFound", f"Path not found, Error (list)\n{where}")
+    if error.code == "FILE_NOT_FOUND" and operation != "Mkdir":
+        return ServiceError(404, "ClientError.NotFound", f"Path not found, Error (list)\n{where}")
+    detail = _EXTERNAL.get(error.code)
+    if detail is None and error.code == "ENDPOINT_ERROR":
+        return ServiceError(502, "EndpointError", f"Endpoint error, Error ({operation})\n{where}")
+    code = f"ExternalError.{operation}Failed" + (f".{detail}" if detail else "")
+    return ServiceError(502, code, f"{error.message}, Error ({operation})\n{where}")
+
+
+class _Operation:
+    """The collection and the checked paths of one operation."""
+
+    def __init__(self, request: ServiceRequest, name: str) -> None:
+        self.name = name
+        self._request = request
+        self.collection = request.world.transfer.collection(request.path_params["endpoint_id"])
+        request.world.transfer.require_access(request.caller, self.collection)
+        if request.query.get("local_user") and self.collection.kind != "mapped":
+            raise bad_request("local_user can only be used with mapped collections")
+        request.world.transfer.used(request.caller.identity_id, self.collection)
+
+    def path(self, text: str, need: str) -> str:
+        """Return a clean path the caller may read (`r`) or change (`w`)."""
+        try:
+            path = self.collection.clean(text)
+        except StorageError as error:
+            raise _refusal(self.name, error, self.collection) from None
+        state, caller = self._request.world.transfer, self._request.caller
+        if need not in state.permissions(caller.identity_id, self.collection, path):
+            raise permission_denied(f"You do not have permission to access '{path}' on '{self.collection.name}'")
+        self._injected(path)
+        return path
+
+    def _injected(self, path: str) -> None:
+        if not self.collection.connected:
+            error = StorageError("GC_NOT_CONNECTED", "Globus Connect Personal is not connected", path)
+            raise _refusal(self.name, error, self.collection)
+        fault = self._request.world.faults.path_fault(self.collection, path)
+        if fault is not None:
+            raise _refusal(self.name, StorageError(fault.nice_status, fault.details, path), self.collection)
+
+    def attempt(self, act: Callable[[], Any]) -> Any:
+        """Do something with the storage, refusing in the service's words when it fails."""
+        try:
+            return act()
+        except StorageError as error:
+            raise _refusal(self.name, error, self.collection) from None
+
+
+def ls(request: ServiceRequest) -> Answer:
+    """`GET /operation/endpoint/<id>/ls`."""
+    operation = _Operation(request, "DirListing")
+    query, collection = request.query, operation.collection
+    limit, offset = page_bounds(query, default=LISTING_LIMIT, maximum=LISTING_LIMIT)
+    path = operation.path(query.get("path") or collection.default_directory, "r")
+    keep = _filter(query.getlist("filter"), show_hidden=flag(query, "show_hidden", True))
+    entries: list[Entry] = operation.attempt(lambda: list(collection.files.list(path)))
+    if len(entries) > LISTING_LIMIT:
+        error = StorageError("LIMIT_EXCEEDED", f"Directory limit of {LISTING_LIMIT} reached", path)
+        raise _refusal(operation.name, error, collection)
+    found = order([entry for entry in entries if keep(entry)], query.get("orderby") or "type,name", _FIELDS)
+    page = found[offset : offset + limit]
+    shown = path.rstrip("/") + "/"
+    return Answer(
+        {
+            "DATA_TYPE": "file_list",
+            "endpoint": collection.id,
+            "path": shown,
+            "absolute_path": shown,
+            "rename_supported": collection.files.supports_rename,
+            "symlink_supported": collection.files.supports_symlinks,
+            "length": len(page),
+            "total": len(found),
+            "DATA": [file_document(entry, collection) for entry in page],
+        }
+    )
+
+
+def _filter(texts: list[str], *, show_hidden: bool) -> Callable[[Entry], bool]:
+    """Return the test of all `filter` parameters: one of them is enough."""
+    alternatives = [compile_clauses(parse_clauses(text), _FILTER_TYPES) for text in texts if text]
+
+    def keep(entry: Entry) -> bool:
+        if not show_hidden and entry.name.startswith("."):
+            return False
+        return not alternatives or any(
+            all(test(_FIELDS[name](entry)) for name, test in tests.items()) for tests in alternatives
+        )
+
+    return keep
+
+
+def stat(request: ServiceRequest) -> Answer:
+    """`GET /operation/endpoint/<id>/stat`."""
+    operation = _Operation(request, "Stat")
+    path = operation.path(_required(request.query.get("path"), "path"), "r")
+    entry = operation.attempt(lambda: operation.collection.files.stat(path))
+    return Answer(file_document(entry, operation.collection))
+
+
+def mkdir(request: ServiceRequest) -> Answer:
+    """`POST /operation/endpoint/<id>/mkdir`."""
+    operation = _Operation(request, "Mkdir")
+    path = operation.path(_required(request.json().get("path"), "path"), "w")
+    operation.attempt(lambda: operation.collection.files.mkdir(path))
+    answer = result("DirectoryCreated", "The directory was created successfully", request.request_id, request.path)
+    return Answer({**answer, "DATA_TYPE": "mkdir_result"}, status=202)
+
+
+def rename(request: ServiceRequest) -> Answer:
+    """`POST /operation/endpoint/<id>/rename`; never replaces what is there."""
+    operation = _Operation(request, "Rename")
+    document = request.json()
+    old = operation.path(_required(document.get("old_path"), "old_path"), "w")
+    new = operation.path(_required(document.get("new_path"), "new_path"), "w")
+    operation.attempt(lambda: operation.collection.files.rename(old, new))
+    return Answer(result("FileRenamed", "File or directory renamed successfully", request.request_id, request.path))
+
+
+def _required(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise bad_request(f"Missing required field '{name}'")
+    return value
+
+
+_OPERATION = "/v0.10/operation/endpoint/{endpoint_id}"
+ROUTES = (
+    Route("GET", f"{_OPERATION}/ls", ls),
+    Route("GET", f"{_OPERATION}/stat", stat),
+    Route("POST", f"{_OPERATION}/mkdir", mkdir),
+    Route("POST", f"{_OPERATION}/rename", rename),
+)

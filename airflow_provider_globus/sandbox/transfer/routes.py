@@ -1,0 +1,32 @@
+"""The Transfer service, v0.10: all its routes."""
+
+from __future__ import annotations
+
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
+from airflow_provider_globus.sandbox.service import Service
+from airflow_provider_globus.sandbox.transfer import (
+    access_routes,
+    endpoint_routes,
+    manager_routes,
+    operation_routes,
+    task_routes,
+)
+from airflow_provider_globus.sandbox.transfer.errors import render_error
+
+SERVICE = Service(
+    name="transfer",
+    prefixes=("/v0.10",),
+    routes=(
+        *task_routes.ROUTES,
+        *operation_routes.ROUTES,
+        *endpoint_routes.ROUTES,
+        *access_routes.ROUTES,
+        *manager_routes.ROUTES,
+    ),
+    render_error=render_error,
+    scope=TRANSFER_ALL,
+    resource_server="transfer.api.globus.org",
+    rate_limited=True,
+    unauthenticated_code="ClientError.AuthenticationFailed",
+    forbidden_code="PermissionDenied",
+)
