@@ -1,0 +1,65 @@
+"""What an operator's execute() gets from Airflow, without Airflow's processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+
+class StateStore:
+    """Airflow's task state store: JSON by key, kept over tries."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        if value is None:
+            raise ValueError("Cannot set value as None")
+        self.values[key] = value
+
+
+@dataclass
+class TaskInstance:
+    """As much of a task instance as operators use."""
+
+    dag_id: str = "a_dag"
+    task_id: str = "a_task"
+    run_id: str = "a_run"
+    map_index: int = -1
+    try_number: int = 1
+    max_tries: int = 2
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+    def retry(self) -> None:
+        """Airflow starts the next try."""
+        self.try_number += 1
+        self.xcoms.clear()
+
+    def clear(self) -> None:
+        """A user clears the task, which raises max_tries."""
+        self.max_tries = self.try_number + self.max_tries
+        self.retry()
+
+
+@dataclass
+class TaskContext(dict[str, Any]):
+    """The context of one task instance, over all its tries."""
+
+    ti: TaskInstance = field(default_factory=TaskInstance)
+    store: StateStore = field(default_factory=StateStore)
+
+    def __post_init__(self) -> None:
+        super().__init__(ti=self.ti, task_state_store=self.store)
+
+
+@pytest.fixture
+def context() -> TaskContext:
+    return TaskContext()
