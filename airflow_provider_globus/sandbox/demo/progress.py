@@ -36,9 +36,12 @@ def megabytes(count: int) -> str:
 
 
 def transfer_line(task: Task) -> str:
-    """Return one line on a Globus task: label, files, bytes, status."""
+    """Return one line on a Globus task: label, how far it is, status."""
+    name = task.label or task.type.lower()
+    if task.type == "DELETE":
+        return f"{name}: {task.steps_succeeded}/{task.steps_total} steps, {task.status}"
     files = f"{task.files_transferred}/{task.files} files"
-    return f"{task.label or task.type.lower()}: {files}, {megabytes(task.bytes_transferred)}, {task.status}"
+    return f"{name}: {files}, {megabytes(task.bytes_transferred)}, {task.status}"
 
 
 class Progress:
@@ -79,7 +82,9 @@ class Progress:
             self._say_progress(transfer)
 
     def _say(self, text: str) -> None:
-        self._console.print(f"{time.monotonic() - self._begin:6.1f} s  {text}", highlight=False, markup=False)
+        self._console.print(
+            f"{time.monotonic() - self._begin:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True
+        )
 
     def _say_progress(self, transfer: Task) -> None:
         line, now = transfer_line(transfer), time.monotonic()
@@ -122,8 +127,9 @@ def _seconds(duration: float | None) -> str:
 
 
 def _counts(result: Any) -> tuple[str, str]:
-    """Files and bytes of a task's result; operators name what they counted."""
+    """Files and bytes of a task's result; each operator names what it counted, a zero says nothing."""
     if not isinstance(result, dict):
         return "", ""
-    files = next((result[key] for key in ("files_transferred", "deleted", "count", "files") if key in result), "")
-    return (str(files) if isinstance(files, int) else ""), (str(result["bytes"]) if "bytes" in result else "")
+    files = next((result[key] for key in ("deleted", "files_transferred", "count") if key in result), None)
+    size = next((result[key] for key in ("deleted_bytes", "bytes") if key in result), None)
+    return str(files or ""), str(size or "")

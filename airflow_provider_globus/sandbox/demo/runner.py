@@ -208,5 +208,5 @@ class DemoRun:
         self._say("\nThe files are now in:")
         for place in subject.places():
             self._console.print(
-                f"  {place.collection:8} {place.path:32} {place.on_disk}", highlight=False, soft_wrap=True
+                f"  {place.collection:8} {place.path:38} {place.on_disk}", highlight=False, soft_wrap=True
             )

@@ -43,7 +43,7 @@ class Demo(Scenario):
     """One finished acquisition, one that is still being written, and the four collections the DAG names."""
 
     dag_id = "instrument_to_archive"
-    bytes_per_second = 1_000_000.0
+    bytes_per_second = 750_000.0
 
     def prepare(self) -> None:
         """Write the acquisition, all but its marker; make the collections."""
@@ -88,7 +88,7 @@ class Demo(Scenario):
 
     def while_running(self, states: Mapping[str, str | None]) -> None:
         """Let the instrument finish once Airflow waits for it."""
-        if not self.originals and states.get("wait_for_acquisition") in ("running", "deferred", "up_for_reschedule"):
+        if not self.originals and states.get("wait_for_acquisition") == "deferred":
             self._write(self.acquisition / MARKER, b"", age=30 * DAY)
             self.originals = digests(self.acquisition)
 
