@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.faults import HttpFault
     from airflow_provider_globus.sandbox.journal import Entry
     from airflow_provider_globus.sandbox.world import World
+
+log = logging.getLogger(__name__)
 
 SERVICES: tuple[Service, ...] = (auth_routes.SERVICE, transfer_routes.SERVICE, *UNSERVED)
 # Handlers mostly wait (for S3, for a clock); this many may do so at once.
@@ -111,6 +114,10 @@ class _Gateway:
             return exchange.render(self._dispatch(exchange))
         except ServiceError as error:
             return exchange.render(error)
+        except Exception:
+            # A bug of the sandbox: the client gets an error it can read, whoever runs the sandbox the traceback.
+            log.exception(f"The Globus sandbox failed at {exchange.method} {exchange.path}")
+            return exchange.render(ServiceError(500, "InternalError", "The Globus sandbox failed; see its log"))
 
     def _dispatch(self, exchange: _Exchange) -> Answer:
         methods = set()

@@ -97,7 +97,7 @@ def globus_collection(globus_sandbox: GlobusSandbox, tmp_path: Path) -> Collecti
             target.write_bytes(content.encode() if isinstance(content, str) else content)
         if host is not None:
             more |= {"kind": "guest", "host": host.id, "base_path": base_path}
-        collection = globus_sandbox.add_collection(name, folder if host is None else "", **more)
+        collection = globus_sandbox.add_collection(name, folder if host is None else None, **more)
         return CollectionFolder(collection.id, collection.name, folder)
 
     return make

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,8 @@ _FIELDS: dict[str, set[str]] = {
         "high_assurance",
         "owner",
         "writable",
+        "public",
+        "default_directory",
     },
     "rules": {"collection", "path", "principal", "principal_type", "permissions", "expiration_date"},
 }
@@ -98,42 +100,33 @@ class Seed:
 
     def apply(self, world: World) -> None:
         """Put everything into a world."""
-        world.settings.update(self.document.get("settings") or {})
+        _located("settings", world.settings.update, self.document.get("settings") or {})
         for entry in self._entries("clients"):
-            world.auth.add_client(**{"id": _stable_id("client", entry["name"]), **entry})
-        tokens = []
-        for entry in self._entries("identities"):
-            refresh_tokens = entry.pop("refresh_tokens", [])
-            identity = world.auth.add_identity(
-                **{"id": _stable_id("identity", entry["username"]), **entry},
-            )
-            tokens += [(identity.id, token) for token in _filled("refresh_tokens", refresh_tokens)]
+            fields = {"id": _stable_id("client", entry["name"]), **entry}
+            _located(f"client {entry['name']!r}", lambda fields=fields: world.auth.add_client(**fields))
+        tokens = [token for entry in self._entries("identities") for token in _add_identity(world, entry)]
         for entry in self._entries("collections"):
-            self._add_collection(world, entry)
-        for identity_id, token in tokens:
-            _add_refresh_token(world, identity_id, token)
+            _located(f"collection {entry['name']!r}", self._add_collection, world, entry)
+        # Consents and rules speak of collections, which are there by now.
+        for username, token in tokens:
+            _located(f"refresh token of {username!r}", _add_refresh_token, world, username, token)
         for entry in self._entries("rules"):
-            _add_rule(world, entry)
+            _located(f"rule on {entry['collection']!r}", _add_rule, world, entry)
         for number, fault in enumerate(self.document.get("faults") or [], 1):
             _located(f"faults, entry {number}", world.faults.add, fault)
 
     def _entries(self, section: str) -> list[dict[str, Any]]:
-        return _filled(section, self.document.get(section) or [])
+        entries = self.document.get(section)
+        return _filled(section, [] if entries is None else entries)
 
     def _add_collection(self, world: World, entry: dict[str, Any]) -> None:
-        root = str(entry.get("root") or "")
-        if not root and entry.get("kind") != "guest":
-            raise SeedError(f"Collection {entry['name']!r} needs a root: a folder or s3://bucket/prefix")
-        if root and not root.startswith("s3://"):
+        fields = {"id": _stable_id("collection", entry["name"]), **entry}
+        root = entry.get("root")
+        if root and not str(root).startswith("s3://"):
             folder = self.folder / Path(root).expanduser()
             folder.mkdir(parents=True, exist_ok=True)
-            root = str(folder)
-        fields = {"id": _stable_id("collection", entry["name"]), **entry, "root": root}
-        if owner := entry.get("owner"):
-            fields["owner"] = _identity_id(world, owner)
-        if host := entry.get("host"):
-            fields["host"] = _collection_id(world, host)
-        _located(f"collection {entry['name']!r}", lambda: world.transfer.add_collection(**fields))
+            fields["root"] = folder
+        world.transfer.add_collection(**fields)
 
 
 def _checked_document(document: Any, where: str) -> Mapping[str, Any]:
@@ -174,15 +167,22 @@ def _with_environment(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     return fields
 
 
-def _add_refresh_token(world: World, identity_id: str, entry: Mapping[str, Any]) -> None:
+def _add_identity(world: World, entry: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Add an identity; return its refresh tokens, to be added later."""
+    username = entry["username"]
+    tokens = _filled("refresh_tokens", entry.pop("refresh_tokens", []))
+    fields = {"id": _stable_id("identity", username), **entry}
+    _located(f"identity {username!r}", lambda: world.auth.add_identity(**fields))
+    return [(username, token) for token in tokens]
+
+
+def _add_refresh_token(world: World, username: str, entry: Mapping[str, Any]) -> None:
     scopes = entry.get("scopes") or TRANSFER_ALL
     if consents := entry.get("data_access"):
-        dependent = " ".join(f"*{data_access_scope(_collection_id(world, item))}" for item in consents)
+        dependent = " ".join(f"*{data_access_scope(world.transfer.find(item).id)}" for item in consents)
         scopes = f"{scopes}[{dependent}]"
     more = {"client_id": entry["client"]} if "client" in entry else {}
-    _located(
-        "refresh_tokens", lambda: world.auth.add_refresh_token(identity_id, scopes, value=entry.get("value"), **more)
-    )
+    world.auth.add_refresh_token(_identity_id(world, username), scopes, value=entry.get("value"), **more)
 
 
 def _add_rule(world: World, entry: Mapping[str, Any]) -> None:
@@ -191,22 +191,13 @@ def _add_rule(world: World, entry: Mapping[str, Any]) -> None:
     if kind == "identity":
         principal = _identity_id(world, str(principal))
     world.transfer.add_rule(
-        _collection_id(world, entry["collection"]),
+        world.transfer.find(entry["collection"]).id,
         path=entry["path"],
         principal_type=kind,
         principal=principal or "",
         permissions=entry.get("permissions") or "r",
         expiration_date=entry.get("expiration_date"),
     )
-
-
-def _collection_id(world: World, wanted: str) -> str:
-    """Return the id of the collection with this id, alias or name."""
-    collections: Iterable[Any] = world.transfer.collections.values()
-    for collection in collections:
-        if wanted in (collection.id, collection.alias, collection.name):
-            return str(collection.id)
-    raise SeedError(f"There is no collection {wanted!r} (hosts come before their guests)")
 
 
 def _identity_id(world: World, wanted: str) -> str:

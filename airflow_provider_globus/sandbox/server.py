@@ -194,7 +194,7 @@ class GlobusSandbox:
     def add_collection(
         self,
         name: str,
-        root: str | Path = "",
+        root: str | Path | None = None,
         *,
         kind: Literal["mapped", "guest", "personal"] = "mapped",
         host: Collection | str | None = None,
@@ -207,17 +207,19 @@ class GlobusSandbox:
         writable: bool = True,
         alias: str | None = None,
         id: str | None = None,
+        **more: Any,
     ) -> Collection:
         """Make a folder or an S3 bucket (``s3://bucket/prefix``) a collection.
 
         :param kind: ``mapped`` (needs a data_access consent), ``guest`` (on a `host` collection, at `base_path`) or
             ``personal`` (Globus Connect Personal).
-        :param owner: id of the identity that owns it; the default client when left out.
+        :param owner: id or username of the identity that owns it; the default client when left out.
         :param alias: the name DAGs may use for it; the collection's own name when left out.
+        :param more: `public`, `default_directory` (see `TransferState.add_collection`).
         """
         collection = self.world.transfer.add_collection(
             name,
-            str(root),
+            root,
             kind=kind,
             host=host,
             base_path=base_path,
@@ -229,6 +231,7 @@ class GlobusSandbox:
             writable=writable,
             alias=alias,
             id=id,
+            **more,
         )
         self._changed()
         return collection

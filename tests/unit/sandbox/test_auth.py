@@ -63,7 +63,7 @@ def test_an_unchanged_client_app_works(globus_sandbox: GlobusSandbox) -> None:
 
 
 def test_tokens_of_several_services_come_in_one_answer(client: globus_sdk.ConfidentialAppAuthClient) -> None:
-    asked = [TransferScopes.all, "openid", "email", SearchScopes.all, SearchScopes.ingest]
+    asked: list[str | Scope] = [TransferScopes.all, "openid", "email", SearchScopes.all, SearchScopes.ingest]
     answer = client.oauth2_client_credentials_tokens(requested_scopes=asked)
     by_server = answer.by_resource_server
     assert list(by_server) == [TRANSFER, "auth.globus.org", "search.api.globus.org"]
@@ -109,12 +109,13 @@ def test_data_access_exists_for_plain_mapped_collections_only(
     globus_sandbox: GlobusSandbox, client: globus_sdk.ConfidentialAppAuthClient, kind: str
 ) -> None:
     mapped = globus_sandbox.add_collection("mapped", "/tmp")
-    collection_id = {
-        "guest": lambda: globus_sandbox.add_collection("g", kind="guest", host=mapped).id,
-        "personal": lambda: globus_sandbox.add_collection("p", "/tmp", kind="personal").id,
-        "high assurance": lambda: globus_sandbox.add_collection("h", "/tmp", high_assurance=True).id,
-        "unknown": lambda: "11111111-2222-4333-8444-555555555555",
-    }[kind]()
+    collection_id = "11111111-2222-4333-8444-555555555555"
+    if kind == "guest":
+        collection_id = globus_sandbox.add_collection("g", kind="guest", host=mapped).id
+    elif kind == "personal":
+        collection_id = globus_sandbox.add_collection("p", "/tmp", kind="personal").id
+    elif kind == "high assurance":
+        collection_id = globus_sandbox.add_collection("h", "/tmp", high_assurance=True).id
     scope = TransferScopes.all.with_dependency(data_access(collection_id))
     error = refused(lambda: client.oauth2_client_credentials_tokens(requested_scopes=scope))
     assert (error.http_status, error.code) == (400, "UNKNOWN_SCOPE_ERROR")

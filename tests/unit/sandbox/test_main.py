@@ -1,0 +1,109 @@
+"""The command line, as its own process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "airflow_provider_globus.sandbox"]
+SECRET = "globus-sandbox-only-client-secret"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve until the block ends; gives the process and its URL."""
+    process = subprocess.Popen([*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first.startswith("Globus sandbox ")
+        yield process, first.split(" at ")[1].split()[0]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def rest_of(process: subprocess.Popen[str]) -> str:
+    """Return what a process still says until it ends; `communicate` would lose what `readline` read ahead."""
+    assert process.stdout is not None
+    output = process.stdout.read()
+    process.wait(10)
+    return output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_until_told_to_stop_and_logs_requests(number: signal.Signals) -> None:
+    with serving("--port", "0") as (process, url):
+        token = requests.post(
+            f"{url}/v2/oauth2/token",
+            data={"grant_type": "client_credentials", "scope": "openid"},
+            auth=("5a4db0c5-0000-4000-8000-000000000001", SECRET),
+            timeout=10,
+        ).json()["access_token"]
+        requests.get(f"{url}/v0.10/task_list", timeout=10)
+        process.send_signal(number)
+        output = rest_of(process)
+    assert process.returncode == 0
+    assert f"export GLOBUS_SDK_SERVICE_URL_TRANSFER={url}" in output
+    assert "export AIRFLOW_CONN_GLOBUS_DEFAULT='{" in output
+    assert " 200 auth     POST   /v2/oauth2/token" in output
+    assert " 401 transfer GET    /v0.10/task_list  ClientError.AuthenticationFailed" in output
+    assert token not in output
+    assert output.rstrip().endswith("Globus sandbox stopped")
+
+
+def test_print_env_can_be_evaluated_and_fits_the_server(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("collections: [{name: It's data, alias: data, root: data}]\n")
+    with serving("--port", "0", "--seed", str(seed), "--quiet") as (_, url):
+        port = url.rsplit(":", 1)[1]
+        printed = run("serve", "--port", port, "--seed", str(seed), "--print-env")
+        assert printed.returncode == 0, printed.stderr
+        shell = subprocess.run(
+            ["/bin/sh", "-c", f"{printed.stdout}\nenv"], capture_output=True, text=True, check=True, env={}
+        )
+        collections = requests.get(f"{url}/_sandbox/state", timeout=10).json()["transfer"]["collections"]
+    environment = dict(line.split("=", 1) for line in shell.stdout.splitlines() if "=" in line)
+    assert environment["GLOBUS_SDK_SERVICE_URL_AUTH"] == url
+    assert environment["GLOBUS_CLI_CLIENT_SECRET"] == SECRET
+    data = next(item["id"] for item in collections if item["alias"] == "data")
+    assert data in environment["AIRFLOW_CONN_GLOBUS_DEFAULT"]
+
+
+def test_print_env_needs_a_port() -> None:
+    done = run("serve", "--port", "0", "--print-env")
+    assert done.returncode == 2
+    assert "needs a fixed --port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--host", "0.0.0.0"), "--allow-non-loopback"),
+        (("--seed", "/no/such/file.yaml"), "Cannot read the seed"),
+        (("--clock-scale", "0"), "must be positive"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+    done = run("serve", "--port", "0", *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_is_quick_to_say_what_there_is() -> None:
+    assert "--print-env" in run("serve", "--help").stdout
