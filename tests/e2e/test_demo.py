@@ -1,0 +1,138 @@
+"""`make demo` as a user sees it: its status, its table, its failures, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.e2e
+
+EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
+TASKS = ("wait_for_acquisition", "to_scratch", "to_archive", "share_results", "prune_instrument")
+
+
+class Demo:
+    """The demo as a process, run in a folder that no other process works in: so its descendants can be told."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self.work = folder / "work"
+        self.work.mkdir()
+        for database in cache.glob("airflow-*.db"):
+            shutil.copy(database, self.work)
+        self.output = ""
+
+    @contextlib.contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        command = [sys.executable, "-u", "-m", "airflow_provider_globus.sandbox.demo", "--work", str(self.work)]
+        with subprocess.Popen(
+            [*command, *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def read_until(self, process: subprocess.Popen[str], text: str) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output += line
+            if text in line:
+                return
+        pytest.fail(f"{text!r} did not come; the demo said:\n{self.output}")
+
+    def finish(self, process: subprocess.Popen[str]) -> int:
+        assert process.stdout is not None
+        self.output += process.stdout.read()
+        return process.wait(timeout=60)
+
+    def descendants(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if Path(process.cwd()).is_relative_to(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def ports(self) -> list[int]:
+        return [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)", self.output)]
+
+
+@pytest.fixture
+def demo(tmp_path: Path, airflow_cache: Path) -> Demo:
+    return Demo(tmp_path, airflow_cache)
+
+
+def assert_nothing_left(demo: Demo) -> None:
+    # The reaper may need a moment after the demo itself has ended.
+    _, alive = psutil.wait_procs(demo.descendants(), timeout=10)
+    assert not alive
+    assert demo.ports()
+    for port in demo.ports():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still taken"
+
+
+def test_the_pipeline_succeeds_and_everything_is_stopped(demo: Demo) -> None:
+    with demo.started() as process:
+        demo.read_until(process, "Airflow: http")
+        assert demo.descendants(), "the test cannot see the demo's processes"
+        assert demo.finish(process) == 0, demo.output
+    for task in TASKS:
+        assert re.search(rf"│ {task} +│ success +│ +[\d.]+ │", demo.output), f"{task} in\n{demo.output}"
+    assert re.search(r"│ to_archive .*│ +38 │ +\d{7} │", demo.output), demo.output
+    assert demo.output.count("✓") == 7
+    assert "✗" not in demo.output
+    copies = [path for path in demo.work.rglob("scan_0042/projections/proj_0000.tif") if "instrument" not in path.parts]
+    assert len(copies) == 2
+    assert len({path.read_bytes() for path in copies}) == 1
+    assert_nothing_left(demo)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "moment"),
+    [
+        (signal.SIGINT, 130, "to_scratch: running"),
+        (signal.SIGTERM, 143, "Airflow: http"),
+        (signal.SIGKILL, -signal.SIGKILL, "Airflow: http"),
+    ],
+)
+def test_ended_in_the_middle_it_leaves_nothing(demo: Demo, number: signal.Signals, status: int, moment: str) -> None:
+    with demo.started() as process:
+        demo.read_until(process, moment)
+        assert len(demo.descendants()) > 4
+        process.send_signal(number)
+        assert demo.finish(process) == status, demo.output
+    assert_nothing_left(demo)
+
+
+def test_a_failing_task_shows_the_end_of_its_log(demo: Demo) -> None:
+    dags = demo.folder / "dags"
+    dags.mkdir()
+    code = (EXAMPLE_DAGS / "instrument_to_archive.py").read_text()
+    broken = code.replace('destination_collection="scratch"', 'destination_collection="no such collection"')
+    broken = broken.replace('"retries": 2', '"retries": 0')
+    assert broken.count("no such collection") == 1
+    (dags / "instrument_to_archive.py").write_text(broken)
+    with demo.started("--dags", str(dags)) as process:
+        assert demo.finish(process) == 1, demo.output
+    assert "to_scratch failed, the end of its log" in demo.output
+    assert "no such collection" in demo.output
+    assert_nothing_left(demo)
