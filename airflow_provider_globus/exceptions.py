@@ -30,6 +30,7 @@ __all__ = [
     "GlobusPermissionError",
     "GlobusRateLimitError",
     "GlobusServiceError",
+    "GlobusTaskLimitError",
     "GlobusUnavailableError",
     "is_transient",
 ]
@@ -115,7 +116,11 @@ class GlobusUnavailableError(GlobusServiceError):
 
 
 class GlobusRateLimitError(GlobusServiceError):
-    """Globus asks to slow down (429), or this identity has too many unfinished tasks. Worth another try later."""
+    """Globus asks to slow down (429). Worth another try later."""
+
+
+class GlobusTaskLimitError(GlobusRateLimitError):
+    """This identity has as many unfinished tasks as Globus takes. Worth another try when some have ended."""
 
 
 class GlobusAuthError(GlobusServiceError, AirflowFailException):

@@ -16,6 +16,7 @@ from airflow_provider_globus.exceptions import (
     GlobusPermissionError,
     GlobusRateLimitError,
     GlobusServiceError,
+    GlobusTaskLimitError,
     GlobusUnavailableError,
 )
 
@@ -52,6 +53,7 @@ _ADVICE: dict[type[GlobusServiceError], str] = {
     GlobusRateLimitError: (
         "All tasks of one identity share Globus's limits: raise poll_interval, or put the tasks in an Airflow pool."
     ),
+    GlobusTaskLimitError: "Wait for some to end; an Airflow pool of 100 slots or fewer avoids the limit.",
     GlobusUnavailableError: "This usually passes; see https://status.globus.org if it does not.",
 }
 
@@ -116,6 +118,8 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
 def _class_of(status: int, code: str) -> type[GlobusServiceError]:
     if code in ("invalid_client", "invalid_grant", "unauthorized_client"):
         return GlobusAuthError
+    if "TooManyPendingJobs" in code:
+        return GlobusTaskLimitError
     if "ExternalError" in code or "EndpointError" in code:
         return _BY_CODE_ENDING.get(code.rpartition(".")[2], GlobusUnavailableError)
     if status >= 500:

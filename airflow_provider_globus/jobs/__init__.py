@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SERVICES = {
     "transfer": "airflow_provider_globus.jobs.transfer:TransferJobs",
+    "transfer-room": "airflow_provider_globus.jobs.transfer:TransferRoom",
     "paths": "airflow_provider_globus.jobs.paths:PathConditions",
 }
 

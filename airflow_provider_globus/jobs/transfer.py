@@ -35,6 +35,10 @@ FATAL_NICE_STATUSES = (
 #: Seconds that a fatal fault, or suspension, may last before the task is given up: files may still be settling.
 STUCK_GRACE = 300.0
 
+#: Unfinished tasks that Globus takes from one identity.
+PENDING_TASKS = 100
+_SLACK = 10
+
 #: Events quoted in an error.
 _EVENTS = 5
 
@@ -122,6 +126,42 @@ class TransferJobs(JobService):
     def url(self, web_app_url: str, job_id: str) -> str:
         """The task's page under "Activity"."""
         return f"{web_app_url}/activity/{job_id}"
+
+
+class TransferRoom(JobService):
+    """
+    Room for another task: Globus takes 100 unfinished tasks of an identity and refuses more.
+
+    Not a job, but waited for like one. Some slack keeps those who wait from colliding over a single free place.
+    """
+
+    name = "transfer-room"
+    noun = "room for another Globus task"
+    batch_size = 1
+
+    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
+        """Count this identity's unfinished tasks."""
+        client = hook.transfer_client(polling=True)
+        unfinished = {"status": ["ACTIVE", "INACTIVE"]}
+        answer = hook.call("counting unfinished tasks", client.task_list, limit=1, filter=unfinished)
+        return {job_id: {"unfinished": int(answer["total"])} for job_id in job_ids}
+
+    def judge(
+        self,
+        documents: Sequence[Document | None],
+        rules: Mapping[str, Any],
+        memory: dict[str, Any],
+        now: float,
+    ) -> Verdict:
+        """Whether there is room."""
+        unfinished = documents[0]["unfinished"] if documents[0] else 0
+        progress = f"{unfinished} unfinished tasks of this identity, of {PENDING_TASKS} that Globus takes"
+        outcome = Outcome.SUCCEEDED if unfinished <= PENDING_TASKS - _SLACK else Outcome.RUNNING
+        return Verdict(outcome, "", None, progress, {"unfinished": unfinished})
+
+    def cancel(self, hook: GlobusHook, job_id: str) -> str:
+        """There is nothing to cancel."""
+        return "nothing runs at Globus"
 
 
 def summary(task: Document) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from airflow_provider_globus.exceptions import (
     GlobusJobLostError,
     GlobusJobStuckError,
     GlobusJobTimeoutError,
+    GlobusTaskLimitError,
 )
 from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict
@@ -102,6 +103,8 @@ class GlobusJobOperator(GlobusOperator):
 
     #: name of the service that runs the job
     service_name: ClassVar[str]
+    #: what to wait for when the service takes no more jobs of this identity
+    room_service_name: ClassVar[str]
     operator_extra_links = (GlobusTaskLink(),)
 
     def __init__(
@@ -195,6 +198,8 @@ class GlobusJobOperator(GlobusOperator):
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Resume after the deferral: the trigger's event says how the job ended."""
         verdict = verdict_of_event(event)
+        if event["service"] != self.service_name:
+            return self._resume_submission(context, verdict)
         ledger = Ledger(context, self.log)
         self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]))
         return self._conclude(ledger, verdict)
@@ -243,10 +248,15 @@ class GlobusJobOperator(GlobusOperator):
         entry.generation, entry.notes = ledger.generation, self.notes()
         self._entry = entry
         ledger.write(entry)
-        try:
-            entry.job_ids = self.submit(document, entry.key)
-        except GlobusConflictError as error:
-            self._settle_conflict(document, entry, error)
+        while True:
+            try:
+                entry.job_ids = self.submit(document, entry.key)
+            except GlobusConflictError as error:
+                self._settle_conflict(document, entry, error)
+            except GlobusTaskLimitError as error:
+                self._wait_for_room(error)
+                continue
+            break
         ledger.write(entry)
         self.log.info("%s the %s.", "Adopted" if entry.adopted else "Submitted", self._named(entry))
         if self._killed.is_set():
@@ -281,6 +291,23 @@ class GlobusJobOperator(GlobusOperator):
             self.log.warning("The same work is under way as %s: waiting for that instead.", self._named(entry))
             return
 
+    def _wait_for_room(self, error: GlobusTaskLimitError) -> None:
+        """Globus takes no more jobs of this identity: wait until it does, in the triggerer if we may."""
+        self.log.warning("%s Waiting for room.", error.message)
+        deadline = self._deadline_of_try()
+        if self.deferrable:
+            self._defer(self.room_service_name, ["any"], deadline, cancel_on_kill=False)
+        watch = JobWatch(job_service(self.room_service_name), ["any"], deadline=deadline, log=self.log)
+        pause = self.poll_interval
+        verdict = wait(watch, self.hook, poll_interval=pause, first_pause=pause, stop=self._killed)
+        if verdict is None or verdict.outcome != Outcome.SUCCEEDED:
+            raise error
+
+    def _resume_submission(self, context: Context, verdict: Verdict) -> Any:
+        if verdict.outcome != Outcome.SUCCEEDED:
+            raise GlobusJobTimeoutError(f"Nothing was submitted: there was no room. {verdict.message}")
+        return self.execute(context)
+
     @cached_property
     def _discarded(self) -> set[str]:
         return set()
@@ -304,7 +331,7 @@ class GlobusJobOperator(GlobusOperator):
 
     def _wait(self) -> Verdict:
         """Wait in the worker, or start to and defer."""
-        deadline = None if self.execution_timeout is None else time.time() + self.execution_timeout.total_seconds()
+        deadline = self._deadline_of_try()
         watch = JobWatch(self.service, self._job_ids, rules=self.rules(), deadline=deadline, log=self.log)
         verdict = wait(
             watch,
@@ -317,24 +344,27 @@ class GlobusJobOperator(GlobusOperator):
         if self._killed.is_set():
             raise GlobusJobFailedError("The task was killed while waiting.", job_id=self._job_ids[0])
         if verdict is None:
-            self._defer(deadline)
+            assert self._entry is not None
+            cancel = self.cancel_on_kill and not self._entry.adopted
+            self._defer(self.service_name, self._job_ids, deadline, cancel_on_kill=cancel)
         assert verdict is not None
         return verdict
 
-    def _defer(self, deadline: float | None) -> None:
+    def _deadline_of_try(self) -> float | None:
+        return None if self.execution_timeout is None else time.time() + self.execution_timeout.total_seconds()
+
+    def _defer(self, service: str, job_ids: list[str], deadline: float | None, *, cancel_on_kill: bool) -> None:
         from airflow_provider_globus.triggers.job import GlobusJobTrigger
 
-        entry = self._entry
-        assert entry is not None
         trigger = GlobusJobTrigger(
-            service=self.service_name,
-            job_ids=entry.job_ids,
+            service=service,
+            job_ids=job_ids,
             globus_conn_id=self.globus_conn_id,
             poll_interval=self.poll_interval,
             rules=self.rules(),
             deadline=deadline,
             not_before=time.time() + settle_seconds(),
-            cancel_on_kill=self.cancel_on_kill and not entry.adopted,
+            cancel_on_kill=cancel_on_kill,
         )
         self.defer(trigger=trigger, method_name="execute_complete")
 

@@ -44,6 +44,7 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
     """
 
     service_name = "transfer"
+    room_service_name = "transfer-room"
     task_type: ClassVar[str]
 
     def __init__(

@@ -1,0 +1,161 @@
+"""Deferred jobs of a connection share one poll; outages and restarts lose none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_globus.hooks.credentials import forget_credentials
+from airflow_provider_globus.hooks.globus import GlobusHook
+from airflow_provider_globus.triggers.job import GlobusJobTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox import GlobusSandbox
+    from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory
+
+JOBS = 120
+
+
+@pytest.fixture(autouse=True)
+def _fresh_tokens() -> Iterator[None]:
+    forget_credentials()
+    yield
+    forget_credentials()
+
+
+@pytest.fixture
+def task_ids(globus_sandbox: GlobusSandbox, globus_collection: CollectionFactory) -> list[str]:
+    """Many transfers under way at once."""
+    globus_sandbox.settings.pending_tasks_per_identity = 1000
+    globus_sandbox.world.transfer.hold()
+    files = {f"{number}.dat": str(number) for number in range(JOBS)}
+    source, target = globus_collection("source", files=files), globus_collection("target")
+    hook = GlobusHook()
+    for name in ("source", "target"):
+        hook.use_collection(name)
+    client = hook.transfer_client()
+    submitted = []
+    for name in files:
+        document = {
+            "DATA_TYPE": "transfer",
+            "source_endpoint": source.id,
+            "destination_endpoint": target.id,
+            "verify_checksum": True,
+            "DATA": [{"DATA_TYPE": "transfer_item", "source_path": f"/{name}", "destination_path": f"/{name}"}],
+        }
+        submitted.append(str(hook.call("submitting", client.submit_transfer, document)["task_id"]))
+    return submitted
+
+
+def trigger(task_id: str, **changes: Any) -> GlobusJobTrigger:
+    arguments: dict[str, Any] = {
+        "service": "transfer",
+        "job_ids": [task_id],
+        "globus_conn_id": "globus_default",
+        "poll_interval": 0.5,
+    }
+    return GlobusJobTrigger(**arguments | changes)
+
+
+async def outcomes(triggers: list[GlobusJobTrigger]) -> list[str]:
+    events = await asyncio.gather(*(anext(waiting.run()) for waiting in triggers))
+    return [event.payload["outcome"] for event in events]
+
+
+def polls(globus: GlobusSandbox) -> int:
+    return int(globus.journal.count("transfer", "GET", "*/task_list"))
+
+
+async def released_after(globus: GlobusSandbox, rounds: int, triggers: list[GlobusJobTrigger]) -> list[str]:
+    """Let the transfers go on once so many polls have been made."""
+
+    async def release() -> None:
+        while polls(globus) < rounds * -(-JOBS // 50):
+            await asyncio.sleep(0.02)
+        globus.world.transfer.release()
+
+    found, _ = await asyncio.gather(outcomes(triggers), release())
+    return found
+
+
+async def test_all_jobs_share_the_polls(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
+    began = time.monotonic()
+    found = await released_after(globus_sandbox, 3, [trigger(task_id) for task_id in task_ids])
+    assert found == ["succeeded"] * JOBS
+    rounds = (time.monotonic() - began) / 0.5 + 1
+    assert polls(globus_sandbox) <= rounds * -(-JOBS // 50)
+    assert globus_sandbox.journal.count("transfer", "GET", "*/task/*") == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 503},
+        {"status": 429, "headers": {"Retry-After": "0"}},
+        {"status": 200, "body": "garbage"},
+        {"drop": True},
+        {"status": 500},
+    ],
+)
+async def test_no_job_is_lost_to_an_outage(
+    fault: dict[str, Any], globus_sandbox: GlobusSandbox, task_ids: list[str]
+) -> None:
+    globus_sandbox.world.transfer.release()
+    globus_sandbox.faults.add({"service": "transfer", **fault, "times": 6})
+    assert await outcomes([trigger(task_id, poll_interval=0.1) for task_id in task_ids[:20]]) == ["succeeded"] * 20
+
+
+async def test_tokens_that_expire_meanwhile_are_renewed(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
+    async def expire() -> None:
+        while polls(globus_sandbox) < 3:
+            await asyncio.sleep(0.02)
+        globus_sandbox.clock.advance(globus_sandbox.settings.token_lifetime_seconds + 60)
+        globus_sandbox.world.transfer.release()
+
+    found, _ = await asyncio.gather(outcomes([trigger(task_ids[0], poll_interval=0.1)]), expire())
+    assert found != ["lost"]
+
+
+async def test_one_unknown_task_does_not_disturb_the_others(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
+    globus_sandbox.world.transfer.release()
+    unknown = trigger("99999999-2222-3333-4444-555555555555")
+    assert await outcomes([unknown, trigger(task_ids[0])]) == ["lost", "succeeded"]
+
+
+async def test_the_event_waits_for_the_worker_to_be_reaped(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
+    globus_sandbox.world.transfer.release()
+    not_before = time.time() + 1.5
+    assert await outcomes([trigger(task_ids[0], poll_interval=0.05, not_before=not_before)]) == ["succeeded"]
+    assert time.time() >= not_before
+
+
+async def test_the_deadline_wakes_the_trigger_between_polls(task_ids: list[str]) -> None:
+    deadline = time.time() + 0.3
+    assert await outcomes([trigger(task_ids[0], poll_interval=3600, deadline=deadline)]) == ["timeout"]
+
+
+async def test_a_user_who_kills_the_deferred_task_cancels_the_job(
+    globus_sandbox: GlobusSandbox, task_ids: list[str]
+) -> None:
+    await trigger(task_ids[0]).on_kill()
+    assert globus_sandbox.world.transfer.task(task_ids[0]).status == "ACTIVE"
+    await trigger(task_ids[0], cancel_on_kill=True).on_kill()
+    assert globus_sandbox.world.transfer.task(task_ids[0]).status == "FAILED"
+
+
+def test_serializes_to_its_arguments_and_no_secret(globus_sandbox: GlobusSandbox) -> None:
+    path, arguments = trigger("t", deadline=5.0, rules={"stuck_grace": 1}).serialize()
+    assert path == f"{GlobusJobTrigger.__module__}.{GlobusJobTrigger.__qualname__}"
+    assert GlobusJobTrigger(**arguments).serialize() == (path, arguments)
+    assert globus_sandbox.client_secret not in repr(trigger("t"))
+
+
+def test_each_event_loop_has_a_poll_of_its_own(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
+    """dag.test() runs every trigger in a loop of its own."""
+    globus_sandbox.world.transfer.release()
+    for task_id in task_ids[:2]:
+        assert asyncio.run(outcomes([trigger(task_id, poll_interval=0.05)])) == ["succeeded"]
