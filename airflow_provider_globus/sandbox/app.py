@@ -19,7 +19,6 @@ from starlette.routing import compile_path
 from airflow_provider_globus.sandbox.auth import routes as auth_routes
 from airflow_provider_globus.sandbox.control import CONTROL
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.ratelimit import RateMeter
 from airflow_provider_globus.sandbox.service import Answer, Handler, Service, ServiceRequest
 from airflow_provider_globus.sandbox.transfer import routes as transfer_routes
 from airflow_provider_globus.sandbox.unserved import UNKNOWN, UNSERVED
@@ -61,7 +60,6 @@ class _Gateway:
     def __init__(self, world: World, on_request: Callable[[Entry], None] | None) -> None:
         self._world = world
         self._on_request = on_request
-        self._meter = RateMeter(world.clock)
         self._threads: anyio.CapacityLimiter | None = None
         self._routes = [_compile(service, route) for service in (*SERVICES, CONTROL) for route in service.routes]
 
@@ -106,7 +104,8 @@ class _Gateway:
     async def _perform(self, exchange: _Exchange) -> Response:
         if self._threads is None:
             self._threads = anyio.CapacityLimiter(_HANDLER_THREADS)
-        return await anyio.to_thread.run_sync(self._handle, exchange, limiter=self._threads)
+        # Abandoned when the server stops, which then does not wait for a handler that waits for S3.
+        return await anyio.to_thread.run_sync(self._handle, exchange, limiter=self._threads, abandon_on_cancel=True)
 
     def _handle(self, exchange: _Exchange) -> Response:
         """Run the handler; runs in a thread."""
@@ -140,7 +139,7 @@ class _Gateway:
             identity_id = request.caller.identity_id
             rate = self._world.settings.rate_limit_per_second
             if route.service.rate_limited and rate is not None:
-                self._meter.count(identity_id, rate)
+                self._world.meter.count(identity_id, rate)
         return route.handler(request)
 
 

@@ -6,6 +6,7 @@ path faults make files of a collection fail while a task stays ACTIVE, task faul
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -49,6 +50,12 @@ class Fault:
     until: float | None = None
     seen: int = 0
     struck: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("nth", "times"):
+            _check(name, getattr(self, name), int, 1)
+        _check("probability", self.probability, float, 0, 1)
+        _check("for_seconds", self.for_seconds, float, 0)
 
     def strikes(self, now: float, rng: random.Random) -> bool:
         """Count one match and tell whether it is struck."""
@@ -95,6 +102,10 @@ class HttpFault(Fault):
     delay_seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("status", self.status, int, 100, 599)
+        _check("delay_seconds", self.delay_seconds, float, 0)
+        self.headers = {str(name): str(value) for name, value in self.headers.items()}
         does_something = self.status is not None or self.body is not None or self.delay_seconds > 0
         if not (does_something or self.drop or self.drop_after):
             raise ValueError("An HTTP fault needs status, body, drop, drop_after or delay_seconds")
@@ -146,6 +157,7 @@ class TaskFault(Fault):
     cancel_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.task == "next" and self.times is None:
             self.times = 1
 
@@ -246,6 +258,16 @@ class Faults:
                 if isinstance(fault, kind) and matches(fault) and fault.strikes(now, self._rng):
                     return fault
         return None
+
+
+def _check(name: str, value: Any, kind: type[int | float], least: float, most: float = math.inf) -> None:
+    """Refuse a number that would only fail once the fault strikes."""
+    if value is None:
+        return
+    fits = isinstance(value, (int, kind)) and not isinstance(value, bool) and least <= value <= most
+    if not fits:
+        limits = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{name} must be {'a whole number' if kind is int else 'a number'} {limits}, not {value!r}")
 
 
 def _kind_of(spec: Mapping[str, Any]) -> type[Fault]:

@@ -56,7 +56,8 @@ class Journal:
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
-        self._protected: set[str] = set()
+        # Replaced, never changed: requests read it while a secret is added.
+        self._protected: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._seq = 0
 
@@ -64,7 +65,7 @@ class Journal:
         """Mask this very text wherever a request carries it."""
         if secret:
             with self._lock:
-                self._protected.add(secret)
+                self._protected |= {secret}
 
     def record(
         self,

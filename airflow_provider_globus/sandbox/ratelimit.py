@@ -29,8 +29,7 @@ class RateMeter:
         allowed = max(1, int(per_second * WINDOW_SECONDS))
         with self._lock:
             recent = self._requests.setdefault(identity_id, deque())
-            # A clock that was reset leaves entries of the future behind: they count no more than old ones.
-            while recent and not now - WINDOW_SECONDS < recent[0] <= now:
+            while recent and recent[0] <= now - WINDOW_SECONDS:
                 recent.popleft()
             if len(recent) < allowed:
                 recent.append(now)
@@ -43,3 +42,8 @@ class RateMeter:
             # Clients wait in real time.
             headers={"Retry-After": str(max(1, math.ceil(wait / self._clock.scale)))},
         )
+
+    def clear(self) -> None:
+        """Forget all requests."""
+        with self._lock:
+            self._requests.clear()

@@ -13,6 +13,7 @@ from airflow_provider_globus.sandbox.auth.state import AuthState
 from airflow_provider_globus.sandbox.clock import SandboxClock
 from airflow_provider_globus.sandbox.faults import Faults
 from airflow_provider_globus.sandbox.journal import Journal
+from airflow_provider_globus.sandbox.ratelimit import RateMeter
 from airflow_provider_globus.sandbox.transfer.state import TransferState
 
 _REQUEST_ID_LETTERS = string.ascii_letters + string.digits
@@ -116,6 +117,7 @@ class World:
         self.rng = random.Random(random_seed)  # noqa: S311
         self.journal = Journal()
         self.faults = Faults(self.clock, self.rng)
+        self.meter = RateMeter(self.clock)
         self.url = ""
         self.auth = AuthState(self)
         self.transfer = TransferState(self)
@@ -160,6 +162,7 @@ class World:
             state.reset()
         self.faults.clear()  # after the tasks they hold are gone
         self.clock.reset()
+        self.meter.clear()
         if self._repeatable:
             self.rng.setstate(rng_state)
         self.journal.clear()

@@ -105,6 +105,13 @@ def test_matches_service_method_and_path(faults: Faults, spec: dict[str, str], s
         ({"status": 503, "struck": 4}, "has no struck"),
         ({"collection": "*", "status": 503}, "A path fault has no status"),
         ({"task": "next", "drop": True}, "A task fault has no drop"),
+        ({"status": "503"}, "status must be a whole number from 100 to 599, not '503'"),
+        ({"status": 700}, "status must be"),
+        ({"drop": True, "times": 0}, "times must be a whole number of at least 1, not 0"),
+        ({"drop": True, "nth": True}, "nth must be"),
+        ({"drop": True, "probability": 2}, "probability must be a number from 0 to 1"),
+        ({"drop": True, "for_seconds": "long"}, "for_seconds must be"),
+        ({"collection": "*", "times": -1}, "times must be"),
     ],
 )
 def test_a_fault_that_means_nothing_is_refused(faults: Faults, spec: dict[str, object], message: str) -> None:
@@ -176,7 +183,7 @@ def test_errors_have_the_shape_of_their_service(
 
 
 def test_a_429_says_when_to_come_back(globus_sandbox: GlobusSandbox, transfer: globus_sdk.TransferClient) -> None:
-    globus_sandbox.faults.add(status=429, headers={"Retry-After": "7"}, times=1)
+    globus_sandbox.faults.add(status=429, headers={"Retry-After": 7}, times=1)
     with pytest.raises(globus_sdk.TransferAPIError) as caught:
         transfer.get_submission_id()
     assert caught.value.headers["Retry-After"] == "7"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import globus_sdk
@@ -112,6 +113,20 @@ def test_masks_protected_texts_wherever_they_turn_up() -> None:
     journal.protect("s3cr3t-of-a-seed")
     entry = record(journal, b'{"label": "s3cr3t-of-a-seed", "s3cr3t-of-a-seed": 1}', path="/x/s3cr3t-of-a-seed")
     assert "s3cr3t" not in repr(entry)
+
+
+def test_secrets_may_be_added_while_requests_come() -> None:
+    journal = Journal()
+
+    def add() -> None:
+        for number in range(2000):
+            journal.protect(f"secret-number-{number}")
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    while adding.is_alive():
+        record(journal, b'{"label": "x"}')
+    assert record(journal, b'{"label": "secret-number-1999"}').body == {"label": MASK}
 
 
 def test_keeps_neither_unreadable_nor_huge_bodies() -> None:
