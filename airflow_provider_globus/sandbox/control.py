@@ -107,18 +107,21 @@ def _change_clock(request: ServiceRequest) -> Answer:
 
 
 def _revoke(request: ServiceRequest) -> Answer:
-    """Revoke tokens of an identity (or of all), with ``refresh_tokens`` those too, or a client's secret.
+    """Revoke access tokens of an identity, or of all; with ``refresh_tokens`` and ``consents`` (true) those too.
 
-    Takes ``{"identity_id": …, "refresh_tokens": true}`` or ``{"client_id": …}``; an empty document means all
-    access tokens.
+    Takes ``{"identity_id": …, "refresh_tokens": true, "consents": true}``, any field left out; or
+    ``{"client_id": …}``, which revokes that client's secret and nothing else.
     """
     document, auth = request.json(), request.world.auth
-    if unknown := sorted(set(document) - {"identity_id", "refresh_tokens", "client_id"}):
+    if unknown := sorted(set(document) - {"identity_id", "refresh_tokens", "consents", "client_id"}):
         raise ServiceError(400, "BadRequest", f"Unknown fields: {', '.join(unknown)}")
     if client_id := document.get("client_id"):
         _checked(lambda: auth.revoke_secret(client_id))
         return Answer({"revoked_secret_of": client_id})
-    revoked = auth.revoke_tokens(document.get("identity_id"), refresh_tokens=bool(document.get("refresh_tokens")))
+    identity_id = document.get("identity_id")
+    if document.get("consents"):
+        auth.withdraw_consents(identity_id)
+    revoked = auth.revoke_tokens(identity_id, refresh_tokens=bool(document.get("refresh_tokens")))
     return Answer({"revoked_tokens": revoked})
 
 

@@ -57,7 +57,7 @@ class Journal:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
         # Replaced, never changed: requests read it while a secret is added.
-        self._protected: frozenset[str] = frozenset()
+        self._protected: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._seq = 0
 
@@ -65,7 +65,8 @@ class Journal:
         """Mask this very text wherever a request carries it."""
         if secret:
             with self._lock:
-                self._protected |= {secret}
+                # The longest first: one that begins like another must not leave its end behind.
+                self._protected = tuple(sorted({*self._protected, secret}, key=len, reverse=True))
 
     def record(
         self,

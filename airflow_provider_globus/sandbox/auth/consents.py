@@ -1,60 +1,97 @@
-"""Consents as Auth lists them: the scope trees a client was granted for an identity, one document a node."""
+"""Consents: what an identity lets a client do for it, and what services may do further down for that.
+
+They belong to identity and client, not to a token: a consent given later makes older tokens good for more, which is
+how the Globus CLI cures a ConsentRequired for a service account (it asks for the scopes and drops the new token).
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from globus_sdk.scopes import Scope
 
-    from airflow_provider_globus.sandbox.auth.models import Token
+# A scope, and before it the scopes it was reached through.
+Path: TypeAlias = tuple[str, ...]
 
 
-def consent_documents(tokens: Iterable[Token], client_id: str) -> list[dict[str, Any]]:
-    """Return the consents behind an identity's tokens, each tree once; scopes point to their dependencies by id."""
-    known: dict[tuple[str, ...], dict[str, Any]] = {}
-    for token in sorted(tokens, key=lambda token: token.issued_at):
-        _grow(known, token, token.scopes, (), client_id)
-    return list(known.values())
+@dataclass(frozen=True)
+class Consent:
+    """One node of a consent tree."""
+
+    path: Path
+    optional: bool
+    allows_refresh: bool
+    granted_at: float
 
 
-def _grow(
-    known: dict[tuple[str, ...], dict[str, Any]],
-    token: Token,
-    scopes: Iterable[Scope],
-    above: tuple[str, ...],
-    client_id: str,
-) -> None:
+class ConsentStore:
+    """The consents of one sandbox; what it hands out is never changed, only replaced."""
+
+    def __init__(self) -> None:
+        self._granted: dict[tuple[str, str], Mapping[Path, Consent]] = {}
+
+    def grant(
+        self, identity_id: str, client_id: str, scopes: Iterable[Scope], *, now: float, allows_refresh: bool
+    ) -> None:
+        """Add the consents of scope trees to those there are."""
+        known = self.of(identity_id, client_id)
+        new = {
+            path: Consent(path, optional, allows_refresh, now)
+            for path, optional in _walk(scopes, ())
+            if path not in known
+        }
+        if new:
+            self._granted[identity_id, client_id] = {**known, **new}
+
+    def of(self, identity_id: str, client_id: str) -> Mapping[Path, Consent]:
+        """Return what an identity consented to for a client, by path, what depends on a scope after it."""
+        return self._granted.get((identity_id, client_id), {})
+
+    def withdraw(self, identity_id: str | None = None) -> None:
+        """Take back all consents (of one identity)."""
+        self._granted = {key: consents for key, consents in self._granted.items() if identity_id not in (None, key[0])}
+
+    def copy(self) -> ConsentStore:
+        """Return a store that goes its own way from here."""
+        copied = ConsentStore()
+        copied._granted = dict(self._granted)
+        return copied
+
+
+def _walk(scopes: Iterable[Scope], above: Path) -> Iterator[tuple[Path, bool]]:
     for scope in scopes:
         path = (*above, scope.scope_string)
-        if path not in known:
-            number = len(known) + 1
-            upper = known[above]["dependency_path"] if above else []
-            known[path] = _document(scope, token, number, [*upper, number], client_id)
-        # What depends on a scope is used by the service of that scope, not by the first client.
-        _grow(known, token, scope.dependencies, path, _id_of(scope.scope_string))
+        yield path, scope.optional
+        yield from _walk(scope.dependencies, path)
 
 
-def _document(scope: Scope, token: Token, number: int, path: list[int], client_id: str) -> dict[str, Any]:
-    granted = datetime.fromtimestamp(token.issued_at, UTC).isoformat()
-    return {
-        "id": number,
-        "scope": _id_of(scope.scope_string),
-        "scope_name": scope.scope_string,
-        "client": client_id,
-        "dependency_path": path,
-        "status": "approved",
-        "allows_refresh": token.expires_at is None,
-        "atomically_revocable": scope.optional,
-        "auto_approved": False,
-        "effective_identity": token.identity_id,
-        "created": granted,
-        "updated": granted,
-        "last_used": granted,
-    }
+def consent_documents(identity_id: str, client_id: str, consents: Mapping[Path, Consent]) -> list[dict[str, Any]]:
+    """Return consents as Auth lists them."""
+    numbers = {path: number for number, path in enumerate(consents, 1)}
+    return [
+        {
+            "id": numbers[path],
+            "scope": _id_of(path[-1]),
+            "scope_name": path[-1],
+            # What a scope depends on is used by the service of that scope, not by the client.
+            "client": client_id if len(path) == 1 else _id_of(path[-2]),
+            "dependency_path": [numbers[path[: depth + 1]] for depth in range(len(path))],
+            "status": "approved",
+            "allows_refresh": consent.allows_refresh,
+            "atomically_revocable": consent.optional,
+            "auto_approved": False,
+            "effective_identity": identity_id,
+            **dict.fromkeys(
+                ("created", "updated", "last_used"), datetime.fromtimestamp(consent.granted_at, UTC).isoformat()
+            ),
+        }
+        for path, consent in consents.items()
+    ]
 
 
 def _id_of(scope: str) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL, allows, data_access_scope
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL, data_access_scope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from globus_sdk.scopes import Scope
+
+    from airflow_provider_globus.sandbox.auth.consents import Consent, Path
 
 # What Globus calls the identity provider of its own clients is not public; this one is the sandbox's.
 SANDBOX_IDENTITY_PROVIDER = "5a4db0c5-0000-4000-8000-00000000001d"
@@ -85,6 +89,7 @@ class Token:
 class Caller:
     """Who makes a request, by its token.
 
+    :param consents: what the identity lets the client do, by path of scopes (see `consents.py`).
     :param every_consent: the sandbox does not ask for consents.
     """
 
@@ -93,12 +98,13 @@ class Caller:
     client_id: str
     scopes: tuple[Scope, ...]
     token_id: str
+    consents: Mapping[Path, Consent] = field(default_factory=dict)
     every_consent: bool = False
 
-    def has_scope(self, *path: str) -> bool:
-        """Tell whether the token carries a scope (or a path of dependent scopes)."""
-        return allows(self.scopes, *path)
+    def has_scope(self, scope: str) -> bool:
+        """Tell whether the token carries a scope."""
+        return any(granted.scope_string == scope for granted in self.scopes)
 
     def has_data_access(self, collection_id: str) -> bool:
         """Tell whether the caller consented to Transfer using a mapped collection in its name."""
-        return self.every_consent or self.has_scope(TRANSFER_ALL, data_access_scope(collection_id))
+        return self.every_consent or (TRANSFER_ALL, data_access_scope(collection_id)) in self.consents

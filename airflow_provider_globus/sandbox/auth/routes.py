@@ -175,8 +175,7 @@ def _consents(request: ServiceRequest) -> Answer:
     caller = request.caller
     if request.path_params["identity_id"] != caller.identity_id:
         raise ServiceError(403, "FORBIDDEN", "Consents are shown to the identity that gave them")
-    tokens = request.world.auth.tokens_of(caller.identity_id, caller.client_id)
-    return Answer({"consents": consent_documents(tokens, caller.client_id)})
+    return Answer({"consents": consent_documents(caller.identity_id, caller.client_id, caller.consents)})
 
 
 def _by_username(request: ServiceRequest, username: str, provision: bool) -> Identity | None:

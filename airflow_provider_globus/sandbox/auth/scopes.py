@@ -1,4 +1,4 @@
-"""Scopes: which exist, which resource server each belongs to, and what a granted scope tree allows.
+"""Scopes: which exist, and which resource server each belongs to.
 
 Scope strings are read with the SDK's own parser: ``a[b *c]`` is scope ``a`` that may use ``b`` and, optionally, ``c``.
 """
@@ -52,12 +52,6 @@ def parse_scopes(text: str) -> tuple[Scope, ...]:
         return tuple(sorted(ScopeParser.parse(text), key=lambda scope: text.find(scope.scope_string)))
     except (ScopeParseError, ValueError) as error:
         raise ValueError(f"Unreadable scope {text!r}: {error}") from None
-
-
-def allows(scopes: Iterable[Scope], *path: str) -> bool:
-    """Tell whether a granted tree contains this path: a scope, one it depends on, and so on."""
-    wanted, *rest = path
-    return any(scope.scope_string == wanted and (not rest or allows(scope.dependencies, *rest)) for scope in scopes)
 
 
 class ScopeRegistry:

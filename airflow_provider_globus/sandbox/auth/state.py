@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.auth.consents import ConsentStore
 from airflow_provider_globus.sandbox.auth.models import Caller, Client, Identity, Token
 from airflow_provider_globus.sandbox.auth.scopes import ScopeRegistry, parse_scopes
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -39,6 +40,7 @@ class AuthState:
         self._clients: dict[str, Client] = {}
         self._access: dict[str, Token] = {}
         self._refresh: dict[str, Token] = {}
+        self._consents = ConsentStore()
         self.add_client("Globus sandbox default client", id=DEFAULT_CLIENT_ID, secret=DEFAULT_CLIENT_SECRET)
         self.mark()
 
@@ -116,7 +118,7 @@ class AuthState:
         scopes: Iterable[Scope],
         lifetime: float | None = None,
     ) -> Token:
-        """Issue an access token for scopes of one resource server."""
+        """Issue an access token for scopes of one resource server, and note the consents it stands for."""
         now = self._world.clock.time()
         token = Token(
             id=self._world.new_id(),
@@ -130,6 +132,7 @@ class AuthState:
         )
         with self._lock:
             self._access[token.value] = token
+            self._consents.grant(identity_id, client_id, token.scopes, now=now, allows_refresh=False)
         return token
 
     def add_refresh_token(
@@ -167,6 +170,7 @@ class AuthState:
         )
         with self._lock:
             self._refresh[token.value] = token
+            self._consents.grant(identity_id, client_id, parsed, now=token.issued_at, allows_refresh=True)
         self._world.journal.protect(token.value)
         return token
 
@@ -180,18 +184,6 @@ class AuthState:
     def refresh_token(self, value: str) -> Token | None:
         """Return the refresh token of this value, if it was issued and not revoked."""
         return self._refresh.get(value)
-
-    def tokens_of(self, identity_id: str, client_id: str) -> list[Token]:
-        """Return the valid tokens that a client holds for an identity."""
-        now = self._world.clock.time()
-        with self._lock:
-            held = [*self._access.values(), *self._refresh.values()]
-        return [
-            token
-            for token in held
-            if (token.identity_id, token.client_id) == (identity_id, client_id)
-            and (token.expires_at is None or token.expires_at > now)
-        ]
 
     def revoke(self, value: str) -> None:
         """Revoke a token; what is unknown already is no token."""
@@ -212,6 +204,11 @@ class AuthState:
             for store, value in doomed:
                 del store[value]
         return len(doomed)
+
+    def withdraw_consents(self, identity_id: str | None = None) -> None:
+        """Take back all consents (of one identity); its tokens live on, for what needs none."""
+        with self._lock:
+            self._consents.withdraw(identity_id)
 
     # Who asks
 
@@ -242,6 +239,7 @@ class AuthState:
             client_id=token.client_id,
             scopes=token.scopes,
             token_id=token.id,
+            consents=self._consents.of(token.identity_id, token.client_id),
             every_consent=not self._world.settings.enforce_consents,
         )
 
@@ -254,22 +252,24 @@ class AuthState:
     # As every state of the world
 
     def mark(self) -> None:
-        """Remember clients, identities and refresh tokens as what `reset` goes back to."""
+        """Remember clients, identities, refresh tokens and consents as what `reset` goes back to."""
         with self._lock:
             self._base = (
                 dict(self._identities),
                 {client.id: replace(client) for client in self._clients.values()},
                 dict(self._refresh),
+                self._consents.copy(),
             )
 
     def reset(self) -> None:
-        """Go back to the marked clients, identities and refresh tokens; no access token outlives it."""
+        """Go back to what was marked; no access token outlives it."""
         with self._lock:
-            identities, clients, refresh = self._base
+            identities, clients, refresh, consents = self._base
             self._identities = dict(identities)
             self._clients = {client.id: replace(client) for client in clients.values()}
             self._refresh = dict(refresh)
             self._access = {}
+            self._consents = consents.copy()
 
     def snapshot(self) -> dict[str, Any]:
         """Return who there is, and how many tokens; never a secret."""

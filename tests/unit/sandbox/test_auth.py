@@ -16,6 +16,8 @@ from globus_sdk.token_storage.validating_token_storage import UnmetScopeRequirem
 from globus_sdk.transport import RetryConfig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_provider_globus.sandbox import GlobusSandbox
 
 DAY = 86400
@@ -90,6 +92,33 @@ def test_dependent_scopes_are_granted_and_only_roots_echoed(
     assert not caller.has_data_access(other)
     globus_sandbox.settings.enforce_consents = False
     assert globus_sandbox.world.auth.caller_of(token).has_data_access(other)
+
+
+def test_a_consent_is_good_for_older_tokens_too_until_withdrawn(
+    globus_sandbox: GlobusSandbox, client: globus_sdk.ConfidentialAppAuthClient, tmp_path: Path
+) -> None:
+    collection = globus_sandbox.add_collection("mapped", tmp_path)
+    old = transfer_with(client.oauth2_client_credentials_tokens(requested_scopes=TransferScopes.all)["access_token"])
+    error = refused(lambda: old.operation_ls(collection.id, path="/"))
+    assert (error.http_status, error.code) == (403, "ConsentRequired")
+    wanted = error.info.consent_required.required_scopes
+    assert wanted
+    client.oauth2_client_credentials_tokens(requested_scopes=wanted)
+    assert old.operation_ls(collection.id, path="/")["length"] == 0
+    globus_sandbox.world.auth.withdraw_consents(globus_sandbox.client_id)
+    assert refused(lambda: old.operation_ls(collection.id, path="/")).code == "ConsentRequired"
+
+
+def test_consents_are_not_shared_between_clients(globus_sandbox: GlobusSandbox, tmp_path: Path) -> None:
+    collection = globus_sandbox.add_collection("mapped", tmp_path)
+    auth = globus_sandbox.world.auth
+    ada = globus_sandbox.add_identity("ada@example.org")
+    other = globus_sandbox.add_client("other")
+    auth.add_refresh_token(ada.id, f"{TransferScopes.all}[{data_access(collection.id)}]", client_id=other.id)
+    without = auth.caller_of(auth.add_refresh_token(ada.id, str(TransferScopes.all)))
+    again = auth.caller_of(auth.add_refresh_token(ada.id, str(TransferScopes.all), client_id=other.id))
+    assert not without.has_data_access(collection.id)
+    assert again.has_data_access(collection.id)
 
 
 def test_an_app_gets_data_access_added_later(globus_sandbox: GlobusSandbox) -> None:

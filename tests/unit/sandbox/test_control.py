@@ -135,6 +135,12 @@ def test_tokens_and_secrets_are_revoked(globus_sandbox: GlobusSandbox, control: 
     other = globus_sandbox.add_client("other")
     assert control("POST", "revoke", {"identity_id": other.id}) == {"revoked_tokens": 0}
     assert control("POST", "revoke", {}) == {"revoked_tokens": 2}
+    ada = globus_sandbox.add_identity("ada@example.org")
+    refresh = globus_sandbox.world.auth.add_refresh_token(ada.id, "openid")
+    assert globus_sandbox.world.auth.caller_of(refresh).consents
+    document = {"identity_id": ada.id, "refresh_tokens": True, "consents": True}
+    assert control("POST", "revoke", document) == {"revoked_tokens": 1}
+    assert not globus_sandbox.world.auth.caller_of(refresh).consents
     control("POST", "revoke", {"client_id": globus_sandbox.client_id})
     assert get_token(globus_sandbox).status_code == 401
     control("POST", "revoke", {"client_id": "nobody"}, status=400)
