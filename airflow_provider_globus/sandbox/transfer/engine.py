@@ -76,7 +76,7 @@ class Engine:
         """Wait, in sandbox time, until the throttle allows more bytes."""
         rate = self._world.settings.bytes_per_second
         if rate:
-            task.pace_at = max(task.pace_at, self._world.clock.time()) + count / rate
+            task.pace_at += count / rate
             self._world.clock.wait_until(task.pace_at, task.interrupt)
 
     # Tasks come and go
@@ -264,6 +264,7 @@ class Engine:
                 if task.phase is not Phase.READY:
                     continue
                 task.phase = Phase.RUNNING
+                task.pace_at = self._world.clock.time()
             self._attempt(task)
 
     def _attempt(self, task: Task) -> None:
