@@ -94,8 +94,11 @@ class GlobusJobOperator(GlobusOperator):
 
     :param deferrable: wait in the triggerer instead of a worker. Default: ``[operators] default_deferrable``.
     :param poll_interval: seconds between two looks at the job.
-    :param worker_wait: seconds that a deferrable task first waits in its worker, so that short jobs never defer.
-    :param cancel_on_kill: cancel the job when the task is killed, marked or cleared.
+    :param worker_wait: seconds that a deferrable task first waits in its worker, so that short jobs never defer; 0
+        defers at once.
+    :param cancel_on_kill: cancel the job when the task is killed, marked or cleared. Airflow tells a deferred task of
+        it from 3.3 on, and only once the triggerer has taken the task up, about a second after it was deferred; a
+        task that is cleared cancels its old job in any case.
     :param wait_for_completion: ``False`` ends the task once Globus has accepted the job; a sensor can wait for it.
 
     ``execution_timeout`` counts while the task is deferred too; when it is over the job is cancelled.
@@ -332,15 +335,16 @@ class GlobusJobOperator(GlobusOperator):
     def _wait(self) -> Verdict:
         """Wait in the worker, or start to and defer."""
         deadline = self._deadline_of_try()
-        watch = JobWatch(self.service, self._job_ids, rules=self.rules(), deadline=deadline, log=self.log)
-        verdict = wait(
-            watch,
-            self.hook,
-            poll_interval=self.poll_interval,
-            until=time.time() + self.worker_wait if self.deferrable else None,
-            first_pause=min(0.5, self.poll_interval),
-            stop=self._killed,
-        )
+        verdict = None
+        if self.worker_wait or not self.deferrable:
+            verdict = wait(
+                JobWatch(self.service, self._job_ids, rules=self.rules(), deadline=deadline, log=self.log),
+                self.hook,
+                poll_interval=self.poll_interval,
+                until=time.time() + self.worker_wait if self.deferrable else None,
+                first_pause=min(1.0, self.poll_interval),
+                stop=self._killed,
+            )
         if self._killed.is_set():
             raise GlobusJobFailedError("The task was killed while waiting.", job_id=self._job_ids[0])
         if verdict is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
+from airflow_provider_globus.hooks.credentials import forget_credentials
 
 
 class StateStore:
@@ -50,7 +53,7 @@ class TaskInstance:
 
 
 @dataclass
-class TaskContext(dict[str, Any]):
+class Attempt(dict[str, Any]):
     """The context of one task instance, over all its tries."""
 
     ti: TaskInstance = field(default_factory=TaskInstance)
@@ -60,6 +63,18 @@ class TaskContext(dict[str, Any]):
         super().__init__(ti=self.ti, task_state_store=self.store)
 
 
+#: Airflow types its context as a TypedDict, which ours is not.
+TaskContext = Any
+
+
+@pytest.fixture(autouse=True)
+def _fresh_tokens() -> Iterator[None]:
+    """Tokens are shared within a process; a test must not live on those of another."""
+    forget_credentials()
+    yield
+    forget_credentials()
+
+
 @pytest.fixture
 def context() -> TaskContext:
-    return TaskContext()
+    return Attempt()

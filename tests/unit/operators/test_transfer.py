@@ -242,7 +242,8 @@ def test_ends_once_accepted_when_told_not_to_wait(
 
 
 def delete(**changes: Any) -> GlobusDeleteOperator:
-    return GlobusDeleteOperator(**{"task_id": "a_task", "collection": "source", "poll_interval": 0.05} | changes)
+    arguments: dict[str, Any] = {"task_id": "a_task", "collection": "source", "poll_interval": 0.05}
+    return GlobusDeleteOperator(**arguments | changes)
 
 
 def test_deletes_directories_and_globs(source: CollectionFolder, context: TaskContext) -> None:

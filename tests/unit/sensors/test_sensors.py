@@ -33,7 +33,8 @@ def lab(globus_collection: CollectionFactory) -> CollectionFolder:
 
 
 def path_sensor(**changes: Any) -> GlobusPathSensor:
-    return GlobusPathSensor(**{"task_id": "s", "collection": "lab", "path": "/run", "poke_interval": 0.05} | changes)
+    arguments: dict[str, Any] = {"task_id": "s", "collection": "lab", "path": "/run", "poke_interval": 0.05}
+    return GlobusPathSensor(**arguments | changes)
 
 
 def deferred(sensor: Any, context: TaskContext) -> Any:
