@@ -319,10 +319,14 @@ class TransferState:
             raise task_not_found(task_id)
         return found
 
-    def tasks_of(self, owner_id: str) -> list[Task]:
-        """Return the tasks of an identity, the latest first."""
+    def tasks_of(self, owner_id: str, ids: Iterable[str] | None = None) -> list[Task]:
+        """Return the tasks of an identity (those of the given ids), the latest first."""
         with self._lock:
-            return list(reversed(self._by_owner.get(owner_id, {}).values()))
+            mine = self._by_owner.get(owner_id, {})
+            if ids is None:
+                return list(reversed(mine.values()))
+            found = [mine[task_id] for task_id in ids if task_id in mine]
+        return sorted(found, key=lambda task: task.request_time, reverse=True)
 
     def task_document(self, task_id: str) -> dict[str, Any] | None:
         """Return a task as its owner sees it, for the sandbox's own pages."""

@@ -119,8 +119,7 @@ def task_list(request: ServiceRequest) -> Answer:
     tests = compile_clauses(clauses, _FILTER_TYPES)
     owner = request.caller.identity_id
     if ids := clauses.get("task_id"):
-        wanted = {item.strip() for item in ids}
-        tasks = [task for task in state.tasks_of(owner) if task.id in wanted]
+        tasks = state.tasks_of(owner, {item.strip() for item in ids})
     else:
         tasks = state.tasks_of(owner)
     tasks = [task for task in tasks if all(test(_FIELDS[name](task)) for name, test in tests.items())]
