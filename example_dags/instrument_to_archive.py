@@ -73,7 +73,6 @@ access to `scratch`, `archive` and `instrument`, and the access manager role on 
         collection="instrument",
         path=ON_INSTRUMENT,
         marker="{{ params.marker }}",
-        min_files=0,  # the marker says it all: an acquisition may hold nothing but folders
         timeout=timedelta(hours=12).total_seconds(),
     )
     to_scratch = GlobusTransferOperator(

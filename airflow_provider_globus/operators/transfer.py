@@ -45,7 +45,8 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
 
     service_name = "transfer"
     room_service_name = "transfer-room"
-    task_type: ClassVar[str]
+    #: kind of task in the Transfer API
+    transfer_type: ClassVar[str]
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
             "looking for the task that is under way",
             client.task_list,
             limit=1000,
-            filter={"status": ["ACTIVE", "INACTIVE"], "type": self.task_type},
+            filter={"status": ["ACTIVE", "INACTIVE"], "type": self.transfer_type},
         )
         same = [task for task in answer["DATA"] if self.is_same_work(task, document)]
         labelled = [task for task in same if task.get("label") == document["label"]]
@@ -178,7 +179,7 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"items": "json", "filter_rules": "json"}
     ui_color = "#d9e7f5"
-    task_type = "TRANSFER"
+    transfer_type = "TRANSFER"
 
     def __init__(
         self,
@@ -400,7 +401,7 @@ class GlobusDeleteOperator(GlobusTransferTaskOperator):
 
     template_fields: Sequence[str] = ("collection", "paths", "task_label", "deadline", "globus_conn_id")
     ui_color = "#f5dcd9"
-    task_type = "DELETE"
+    transfer_type = "DELETE"
 
     def __init__(
         self,

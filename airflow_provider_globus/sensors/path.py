@@ -22,7 +22,7 @@ class GlobusPathSensor(GlobusJobSensor):
     :param collection: UUID, alias of the connection, or unique display name.
     :param path: the file or directory.
     :param pattern: count only files whose name matches this glob, for example ``*.h5``.
-    :param min_files: wait for so many files. The marker does not count.
+    :param min_files: wait for so many files; the marker does not count. Default: 1, or none with a marker.
     :param marker: wait for a file of this name in the directory: what writes the data writes it last.
     :param stable_for: seconds for which the files must not change in number, size or time; counted from the first
         look that finds them, anew after a restart of the triggerer.
@@ -38,7 +38,7 @@ class GlobusPathSensor(GlobusJobSensor):
         collection: str,
         path: str,
         pattern: str | None = None,
-        min_files: int = 1,
+        min_files: int | None = None,
         marker: str | None = None,
         stable_for: float = 0.0,
         recursive: bool = False,
@@ -48,11 +48,11 @@ class GlobusPathSensor(GlobusJobSensor):
         self.collection = collection
         self.path = path
         self.pattern = pattern
-        self.min_files = min_files
+        self.min_files = min_files if min_files is not None else int(marker is None)
         self.marker = marker
         self.stable_for = stable_for
         self.recursive = recursive
-        if min_files < 0 or stable_for < 0:
+        if self.min_files < 0 or stable_for < 0:
             raise self.refuse("min_files and stable_for must not be below 0.")
 
     def job_id(self) -> str:

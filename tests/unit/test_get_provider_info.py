@@ -67,6 +67,12 @@ def test_template_fields_are_constructor_arguments(cls: type[BaseOperator]) -> N
 
 
 @pytest.mark.parametrize("cls", _operators())
+def test_hides_no_property_of_airflows_operator(cls: type[BaseOperator]) -> None:
+    ours = {name for base in cls.__mro__ if "globus" in base.__module__ for name in vars(base)}
+    assert not {name for name in ours if isinstance(getattr(BaseOperator, name, None), property)}
+
+
+@pytest.mark.parametrize("cls", _operators())
 def test_every_parameter_is_documented(cls: type[BaseOperator]) -> None:
     own = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
     documentation = "\n".join(base.__doc__ or "" for base in cls.__mro__ if "globus" in base.__module__)

@@ -67,6 +67,13 @@ def test_counts_files_by_pattern(context: TaskContext) -> None:
     assert path_sensor(pattern="*.h5", min_files=3, recursive=True).poke(context).is_done
 
 
+def test_the_marker_alone_is_enough(lab: CollectionFolder, context: TaskContext) -> None:
+    (lab.folder / "empty/folder").mkdir(parents=True)
+    (lab.folder / "empty/done").touch()
+    assert path_sensor(path="/empty", marker="done").poke(context).is_done
+    assert not path_sensor(path="/empty", marker="done", min_files=1).poke(context).is_done
+
+
 def test_waits_for_the_marker(lab: CollectionFolder, context: TaskContext) -> None:
     sensor = path_sensor(marker="done")
     assert not sensor.poke(context).is_done
