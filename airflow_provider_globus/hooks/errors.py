@@ -107,7 +107,7 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
     if error.http_status == 403 and _needs_consent(error, body):
         scopes = _required_scopes(error, body)
         return GlobusConsentRequiredError(text, advice=_consent_advice(body), required_scopes=scopes, **facts)
-    cls = _class_of(error.http_status, code or "")
+    cls = _class_of(error.http_status, code or "", said)
     if cls is GlobusAuthError:
         return GlobusAuthError(text, advice=_auth_advice(code or ""), **facts)
     if cls is GlobusUnavailableError:
@@ -115,13 +115,15 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
     return cls(text, advice=_ADVICE.get(cls, ""), **facts)
 
 
-def _class_of(status: int, code: str) -> type[GlobusServiceError]:
+def _class_of(status: int, code: str, said: str) -> type[GlobusServiceError]:
     if code in ("invalid_client", "invalid_grant", "unauthorized_client"):
         return GlobusAuthError
     if "TooManyPendingJobs" in code:
         return GlobusTaskLimitError
     if "ExternalError" in code or "EndpointError" in code:
-        return _BY_CODE_ENDING.get(code.rpartition(".")[2], GlobusUnavailableError)
+        # Some operations name no ending; the storage's own words then tell.
+        missing = GlobusNotFoundError if "No such file or directory" in said else GlobusUnavailableError
+        return _BY_CODE_ENDING.get(code.rpartition(".")[2], missing)
     if status >= 500:
         return GlobusUnavailableError
     return _BY_STATUS.get(status, GlobusServiceError)

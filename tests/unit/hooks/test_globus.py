@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +18,11 @@ from airflow_provider_globus.exceptions import (
     GlobusRateLimitError,
     GlobusUnavailableError,
 )
-from airflow_provider_globus.hooks.credentials import forget_credentials
 from airflow_provider_globus.hooks.globus import GlobusHook
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory
-
-
-@pytest.fixture(autouse=True)
-def _fresh_tokens() -> Iterator[None]:
-    forget_credentials()
-    yield
-    forget_credentials()
 
 
 @pytest.fixture
@@ -105,11 +96,11 @@ def test_a_user_acts_through_the_refresh_token(
     token = globus_sandbox.world.auth.add_refresh_token(
         ada.id,
         f"urn:globus:auth:scope:transfer.api.globus.org:all[*https://auth.globus.org/scopes/{lab.id}/data_access]",
-    )
+    ).value
     connect(monkeypatch, globus_sandbox, extra={"app_type": "user", "refresh_token": token})
     hook = GlobusHook()
     assert ls(hook, "lab") == ["a.txt"]
-    assert globus_sandbox.journal.requests("transfer")[-1].identity == ada.id
+    assert globus_sandbox.journal.requests("transfer")[-1].identity == "ada@example.org"
     with pytest.raises(GlobusConfigError, match=r"no refresh token for flows\.globus\.org"):
         hook.flows_client()
 
@@ -119,7 +110,9 @@ def test_a_user_without_consent_is_told_what_to_do(
 ) -> None:
     globus_collection("lab")
     ada = globus_sandbox.add_identity("ada@example.org")
-    token = globus_sandbox.world.auth.add_refresh_token(ada.id, "urn:globus:auth:scope:transfer.api.globus.org:all")
+    token = globus_sandbox.world.auth.add_refresh_token(
+        ada.id, "urn:globus:auth:scope:transfer.api.globus.org:all"
+    ).value
     connect(monkeypatch, globus_sandbox, extra={"app_type": "user", "refresh_token": token})
     with pytest.raises(GlobusConsentRequiredError, match="log in again with the scope") as caught:
         ls(GlobusHook(), "lab")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_globus.hooks.credentials import forget_credentials
 from airflow_provider_globus.hooks.globus import GlobusHook
+from airflow_provider_globus.jobs.transfer import TransferJobs
 from airflow_provider_globus.triggers.job import GlobusJobTrigger
 
 if TYPE_CHECKING:
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory
 
 JOBS = 120
-
-
-@pytest.fixture(autouse=True)
-def _fresh_tokens() -> Iterator[None]:
-    forget_credentials()
-    yield
-    forget_credentials()
 
 
 @pytest.fixture
@@ -70,24 +64,28 @@ def polls(globus: GlobusSandbox) -> int:
     return int(globus.journal.count("transfer", "GET", "*/task_list"))
 
 
-async def released_after(globus: GlobusSandbox, rounds: int, triggers: list[GlobusJobTrigger]) -> list[str]:
-    """Let the transfers go on once so many polls have been made."""
+def after_polls(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], object]) -> None:
+    """Do something once so many calls of the poll have been answered."""
+    fetch, made = TransferJobs.fetch, itertools.count(1)
 
-    async def release() -> None:
-        while polls(globus) < rounds * -(-JOBS // 50):
-            await asyncio.sleep(0.02)
-        globus.world.transfer.release()
+    def counting(*args: Any) -> Any:
+        answer = fetch(*args)
+        if next(made) == number:
+            then()
+        return answer
 
-    found, _ = await asyncio.gather(outcomes(triggers), release())
-    return found
+    monkeypatch.setattr(TransferJobs, "fetch", counting)
 
 
-async def test_all_jobs_share_the_polls(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
+async def test_all_jobs_share_the_polls(
+    globus_sandbox: GlobusSandbox, task_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = -(-JOBS // 50)
+    after_polls(monkeypatch, 3 * batches, globus_sandbox.world.transfer.release)
     began = time.monotonic()
-    found = await released_after(globus_sandbox, 3, [trigger(task_id) for task_id in task_ids])
-    assert found == ["succeeded"] * JOBS
+    assert await outcomes([trigger(task_id) for task_id in task_ids]) == ["succeeded"] * JOBS
     rounds = (time.monotonic() - began) / 0.5 + 1
-    assert polls(globus_sandbox) <= rounds * -(-JOBS // 50)
+    assert polls(globus_sandbox) <= rounds * batches
     assert globus_sandbox.journal.count("transfer", "GET", "*/task/*") == 0
 
 
@@ -109,15 +107,16 @@ async def test_no_job_is_lost_to_an_outage(
     assert await outcomes([trigger(task_id, poll_interval=0.1) for task_id in task_ids[:20]]) == ["succeeded"] * 20
 
 
-async def test_tokens_that_expire_meanwhile_are_renewed(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
-    async def expire() -> None:
-        while polls(globus_sandbox) < 3:
-            await asyncio.sleep(0.02)
-        globus_sandbox.clock.advance(globus_sandbox.settings.token_lifetime_seconds + 60)
+async def test_tokens_that_expire_meanwhile_are_renewed(
+    globus_sandbox: GlobusSandbox, task_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expire() -> None:
+        globus_sandbox.world.auth.revoke_tokens()
         globus_sandbox.world.transfer.release()
 
-    found, _ = await asyncio.gather(outcomes([trigger(task_ids[0], poll_interval=0.1)]), expire())
-    assert found != ["lost"]
+    after_polls(monkeypatch, 3, expire)
+    assert await outcomes([trigger(task_ids[0], poll_interval=0.1)]) == ["succeeded"]
+    assert [entry for entry in globus_sandbox.journal.requests("transfer") if entry.status == 401]
 
 
 async def test_one_unknown_task_does_not_disturb_the_others(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:

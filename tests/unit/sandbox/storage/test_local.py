@@ -170,9 +170,7 @@ def test_pipes_are_refused_instead_of_waited_for(jail: LocalStorage) -> None:
         ("INVALID_PATH_NAME", lambda storage: storage.mkdir("/" + "x" * 300)),
     ],
 )  # fmt: skip
-def test_failures_are_in_globus_words(
-    jail: LocalStorage, code: str, act: Callable[[LocalStorage], object]
-) -> None:
+def test_failures_are_in_globus_words(jail: LocalStorage, code: str, act: Callable[[LocalStorage], object]) -> None:
     with pytest.raises(StorageError) as refused:
         act(jail)
     assert refused.value.code == code

@@ -166,9 +166,7 @@ def test_an_endpoint_that_is_down_is_a_connection_fault() -> None:
 
 
 def test_a_bucket_that_is_missing_is_a_fault(endpoint: str) -> None:
-    storage = open_storage(
-        "s3://none", s3_endpoint_url=endpoint, s3_access_key_id="k", s3_secret_access_key="s"
-    )
+    storage = open_storage("s3://none", s3_endpoint_url=endpoint, s3_access_key_id="k", s3_secret_access_key="s")
     with pytest.raises(StorageError) as refused:
         list(storage.list("/"))
     assert refused.value.code == "FILE_NOT_FOUND"
