@@ -77,8 +77,8 @@ def test_rules_open_folders(lab: Lab, guest: Collection, bob: Client) -> None:
 
 def test_the_longest_rule_counts(lab: Lab, guest: Collection, bob: Client, refused: Any) -> None:
     owner, other = lab.client(), lab.client(of=bob)
-    owner.add_endpoint_acl_rule(guest.id, rule(bob.id, "/", "rw"))
     owner.add_endpoint_acl_rule(guest.id, rule(bob.id, "/open/", "r"))
+    owner.add_endpoint_acl_rule(guest.id, rule(bob.id, "/", "rw"))
     assert other.operation_mkdir(guest.id, "/closed/new")["code"] == "DirectoryCreated"
     assert refused(lambda: other.operation_mkdir(guest.id, "/open/new")).code == "PermissionDenied"
 

@@ -57,7 +57,7 @@ def test_progress_moves_a_default_deadline_and_not_a_chosen_one(lab: Lab) -> Non
     document = lab.client().get_task(default)
     assert document["deadline"][:10] != document["request_time"][:10]
     lab.sandbox.clock.advance(2 * DAY)
-    assert lab.world.transfer.task(default).status == "ACTIVE"
+    lab.until(default, lambda task: task.faults == 2 and task.phase.name == "RETRYING")
     lab.sandbox.clock.advance(DAY + 60)
     assert (lab.wait(default).fatal_error or {})["code"] == "EXPIRED"
     assert lab.client().get_task(chosen)["deadline"] == "2999-01-01T00:00:00+00:00"
