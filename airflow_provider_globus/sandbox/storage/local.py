@@ -143,9 +143,7 @@ class LocalStorage(Storage):
             else:
                 real = Path(os.path.realpath(wanted.parent)) / wanted.name
         if real != self.root and self.root not in real.parents:
-            raise StorageError(
-                "PERMISSION_DENIED", "Path not allowed: it leads outside of the collection", path
-            )
+            raise StorageError("PERMISSION_DENIED", "Path not allowed: it leads outside of the collection", path)
         return real
 
     def stat(self, path: str) -> Entry:
@@ -237,9 +235,7 @@ class LocalStorage(Storage):
                 source.rename(target)
             except OSError as error:
                 if error.errno == errno.EINVAL:
-                    raise StorageError(
-                        "INVALID_PATH_NAME", "A directory cannot move into itself", new
-                    ) from None
+                    raise StorageError("INVALID_PATH_NAME", "A directory cannot move into itself", new) from None
                 raise
 
     def remove_file(self, path: str) -> None:

@@ -203,9 +203,7 @@ class S3Storage(Storage):
         if self.stat(path).kind != "dir":
             raise StorageError("NOT_A_DIRECTORY", "Not a directory", path)
         folder = self._folder(path)
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=folder, Delimiter="/"
-        )
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
         with _faults(path):
             for page in pages:
                 for common in page.get("CommonPrefixes", []):
