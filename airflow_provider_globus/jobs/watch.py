@@ -84,7 +84,8 @@ class JobWatch:
             self._trouble = trouble
             self._log.warning("%s: its state cannot be asked for; waiting goes on. %s", self._name(), error)
         if not is_transient(error) and now - self._troubled_since >= REFUSAL_GRACE:
-            message = f"Its state has been refused for {now - self._troubled_since:.0f} s. {error}"
+            lasted = now - self._troubled_since
+            message = f"Its state has been refused for {lasted:.0f} s. {error} It may run on: a retry adopts it."
             return Verdict(Outcome.LOST, message, getattr(error, "code", None) or "REFUSED")
         return self.check_deadline()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -89,9 +90,9 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
         labelled = [task for task in same if task.get("label") == document["label"]]
         return [str(task["task_id"]) for task in labelled or same]
 
+    @abstractmethod
     def is_same_work(self, task: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
         """Whether an unfinished task may do what ``document`` asks for; its paths are not to be seen."""
-        raise NotImplementedError
 
     def common_fields(self, context: Context) -> dict[str, Any]:
         """What both kinds of submission have."""

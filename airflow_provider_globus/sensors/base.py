@@ -48,6 +48,11 @@ class GlobusJobSensor(BaseSensorOperator):
         self.globus_conn_id = globus_conn_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._watch: JobWatch | None = None
+        if self.reschedule and not self.deferrable:
+            raise self.refuse(
+                "mode='reschedule' forgets between two looks for how long something has been so.",
+                "Use deferrable=True, which holds no worker either.",
+            )
 
     @cached_property
     def hook(self) -> GlobusHook:

@@ -118,6 +118,9 @@ class Poller:
             looks.update(await asyncio.to_thread(self._fetch, batch))
         except GlobusError as error:
             return error
+        except Exception as error:
+            # A poll that died of what nobody foresaw would leave all its jobs waiting for ever.
+            return GlobusError(f"Asking Globus failed: {type(error).__name__}: {error}.")
         return None
 
     def _fetch(self, batch: Sequence[str]) -> dict[str, Document]:
@@ -128,7 +131,7 @@ class Poller:
 
                 self._hook = GlobusHook(self._conn_id, caller="triggerer")
             return self._service.fetch(self._hook, batch)
-        except GlobusError:
+        except Exception:
             # The connection may have been corrected meanwhile, so the next round reads it again.
             self._hook = None
             raise

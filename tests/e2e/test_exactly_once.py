@@ -147,6 +147,15 @@ def test_marked_failed_while_deferred_the_transfer_is_cancelled(airflow: LocalAi
     run.until("the cancel", lambda: run.tasks() == ["FAILED"])
 
 
+def test_marked_failed_while_in_the_worker_the_transfer_is_cancelled(
+    airflow: LocalAirflow, globus: GlobusSandbox
+) -> None:
+    run = Run(airflow, globus, "in_worker")
+    run.until("a look at the task", lambda: globus.journal.count("transfer", "GET", "*/task_list"))
+    airflow.api.mark_task(run.dag_id, run.run_id, "transfer", "failed")
+    run.until("the cancel", lambda: run.tasks() == ["FAILED"])
+
+
 def test_cleared_while_deferred_one_new_transfer_runs(airflow: LocalAirflow, globus: GlobusSandbox) -> None:
     run = Run(airflow, globus, "in_triggerer")
     run.reaches("deferred")

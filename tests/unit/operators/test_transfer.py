@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_globus.exceptions import (
     GlobusInputError,
     GlobusJobFailedError,
+    GlobusJobInactiveError,
     GlobusJobStuckError,
 )
 from airflow_provider_globus.operators.transfer import GlobusDeleteOperator, GlobusTransferOperator
@@ -197,6 +198,23 @@ def test_a_missing_file_is_given_up_after_its_grace_and_cancelled(
     task = globus_sandbox.world.transfer.task(caught.value.job_id)
     assert task.status == "FAILED"
     assert globus_sandbox.journal.count("transfer", "POST", "*/cancel") == 1
+
+
+@pytest.mark.usefixtures("source", "target")
+def test_a_suspended_task_is_explained_and_cancelled(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    globus_sandbox.faults.add({"task": "next", "status": "INACTIVE", "code": "AUTH", "message": "consent expired"})
+    with pytest.raises(GlobusJobInactiveError, match="until its credentials are renewed") as caught:
+        transfer(stuck_grace=0.2).execute(context)
+    assert globus_sandbox.world.transfer.task(caught.value.job_id).status == "FAILED"
+
+
+@pytest.mark.usefixtures("source", "target")
+def test_a_deadline_that_passes_fails_the_task(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    globus_sandbox.faults.add({"collection": "*", "path": "*", "nice_status": "CONNECT_FAILED"})
+    globus_sandbox.clock.scale = 3600
+    with pytest.raises(GlobusJobFailedError, match="EXPIRED"):
+        transfer(deadline=timedelta(hours=1)).execute(context)
+    globus_sandbox.clock.scale = 1
 
 
 @pytest.mark.parametrize("allowed", [True, False])

@@ -144,6 +144,11 @@ def test_an_outage_is_no_answer(lab: CollectionFolder, globus_sandbox: GlobusSan
     assert sensor.poke(context).is_done
 
 
+def test_rescheduling_is_refused_with_the_better_way() -> None:
+    with pytest.raises(GlobusInputError, match="deferrable=True"):
+        path_sensor(mode="reschedule")
+
+
 @pytest.fixture
 def task_id(lab: CollectionFolder, globus_collection: CollectionFactory, context: TaskContext) -> str:
     globus_collection("target")

@@ -119,6 +119,17 @@ async def test_tokens_that_expire_meanwhile_are_renewed(
     assert [entry for entry in globus_sandbox.journal.requests("transfer") if entry.status == 401]
 
 
+async def test_what_nobody_foresaw_does_not_end_the_poll(
+    globus_sandbox: GlobusSandbox, task_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprise() -> None:
+        raise KeyError("surprise")
+
+    after_polls(monkeypatch, 1, surprise)
+    globus_sandbox.world.transfer.release()
+    assert await outcomes([trigger(task_ids[0], poll_interval=0.05)]) == ["succeeded"]
+
+
 async def test_one_unknown_task_does_not_disturb_the_others(globus_sandbox: GlobusSandbox, task_ids: list[str]) -> None:
     globus_sandbox.world.transfer.release()
     unknown = trigger("99999999-2222-3333-4444-555555555555")

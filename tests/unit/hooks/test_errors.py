@@ -1,0 +1,83 @@
+"""What Globus answers, in our words: what happened, its code, what to do; never the body."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_globus.exceptions import (
+    GlobusBadRequestError,
+    GlobusConflictError,
+    GlobusConsentRequiredError,
+    GlobusError,
+    GlobusNotFoundError,
+    GlobusPermissionError,
+    GlobusTaskLimitError,
+    GlobusUnavailableError,
+)
+from airflow_provider_globus.hooks.globus import GlobusHook
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox import GlobusSandbox
+
+
+def answer(globus: GlobusSandbox, status: int, body: dict[str, Any]) -> GlobusError:
+    """Our error when Transfer answers so."""
+    hook = GlobusHook()
+    client = hook.transfer_client(polling=True)
+    globus.faults.add({"service": "transfer", "status": status, "body": json.dumps(body)})
+    with pytest.raises(GlobusError) as caught:
+        hook.call("listing /data", client.task_list)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "cls"),
+    [
+        (400, "BadRequest", GlobusBadRequestError),
+        (403, "PermissionDenied", GlobusPermissionError),
+        (404, "ClientError.NotFound", GlobusNotFoundError),
+        (409, "Conflict", GlobusConflictError),
+        (409, "ClientError.Conflict.TooManyPendingJobs", GlobusTaskLimitError),
+        (502, "ExternalError.DirListingFailed.PermissionDenied", GlobusPermissionError),
+        (502, "ExternalError.DirListingFailed.NotDirectory", GlobusBadRequestError),
+        (502, "ExternalError.DirListingFailed.ConnectFailed", GlobusUnavailableError),
+        (502, "ExternalError.DirListingFailed.GCDisconnected", GlobusUnavailableError),
+        (502, "ExternalError.MkdirFailed.Exists", GlobusConflictError),
+        (503, "ServiceUnavailable", GlobusUnavailableError),
+    ],
+)
+def test_each_kind_is_an_error_of_its_own(
+    status: int, code: str, cls: type[GlobusError], globus_sandbox: GlobusSandbox
+) -> None:
+    error = answer(globus_sandbox, status, {"code": code, "message": "So it is", "request_id": "r1r1r1r1r"})
+    assert type(error) is cls
+    for said in ("listing /data", "So it is", code, "r1r1r1r1r"):
+        assert said in str(error)
+    assert error.advice or cls in (GlobusBadRequestError, GlobusConflictError)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ({"session_required_mfa": True}, "multi-factor"),
+        ({"session_required_single_domain": ["lab.example.org"]}, "lab.example.org"),
+        ({"session_required_identities": ["ada@example.org"]}, "ada@example.org"),
+        ({"session_required_policies": ["p"]}, "policy"),
+    ],
+)
+def test_what_a_service_account_cannot_cure_is_explained(
+    wanted: dict[str, Any], hint: str, globus_sandbox: GlobusSandbox
+) -> None:
+    body = {"code": "PermissionDenied", "message": "Not in this session", "authorization_parameters": wanted}
+    error = answer(globus_sandbox, 403, body)
+    assert isinstance(error, GlobusConsentRequiredError)
+    assert hint in error.advice
+
+
+def test_the_body_is_not_shown_even_in_a_traceback(globus_sandbox: GlobusSandbox) -> None:
+    error = answer(globus_sandbox, 403, {"code": "PermissionDenied", "message": "No", "extra": "body-only-text"})
+    assert "body-only-text" not in "".join(traceback.format_exception(error))
