@@ -122,6 +122,23 @@ def test_cleared_while_running_the_old_task_is_cancelled_and_one_new_runs(
     assert [new.id] == result["job_ids"]
 
 
+def test_cleared_it_waits_for_the_old_task_to_end_and_never_adopts_it(
+    globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
+    """Globus may still finish a file that is on its way, and until then refuses identical work."""
+    globus_sandbox.settings.task_seconds = 3600
+    with pytest.raises(TaskDeferred):
+        operator(deferrable=True).execute(context)
+    globus_sandbox.faults.add({"task": "*", "cancel_seconds": 60})
+    globus_sandbox.clock.scale = 30
+    context.ti.clear()
+    result = operator(wait_for_completion=False).execute(context)
+    globus_sandbox.clock.scale = 1
+    old, new = tasks(globus_sandbox)
+    assert (old.status, result["job_ids"]) == ("FAILED", [new.id])
+    assert [e for e in globus_sandbox.journal.requests("transfer", "POST", "/v0.10/transfer") if e.status == 409]
+
+
 def test_cleared_between_key_and_answer_one_task_runs(
     globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,18 @@ def test_by_checksum_it_deletes_what_the_transfer_verified(source: CollectionFol
     result = prune(older_than_days=0, verified_by=transfer).execute(context)
     assert result["deleted"] == 1
     assert left(source) == {"run/sub/b.dat", "run/new"}
+
+
+@pytest.mark.usefixtures("archive")
+def test_what_changed_after_the_transfer_began_is_kept(
+    source: CollectionFolder, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages = {"/run/a.dat": 30, "/run/sub/b.dat": 10}
+    began = {path: datetime.now(UTC) - timedelta(days=days) for path, days in ages.items()}
+    monkeypatch.setattr(GlobusSafePruneOperator, "_verified", lambda *_: began)
+    result = prune(verified_by="t").execute(context)
+    assert result["kept"] == {"it was modified after the verified transfer began": 1}
+    assert left(source) == {"run/a.dat"}
 
 
 def _no_single() -> dict[str, None]:
