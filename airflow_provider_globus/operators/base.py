@@ -24,7 +24,9 @@ from airflow_provider_globus.exceptions import (
     GlobusJobLostError,
     GlobusJobStuckError,
     GlobusJobTimeoutError,
+    GlobusServiceError,
     GlobusTaskLimitError,
+    is_transient,
 )
 from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict
@@ -156,9 +158,13 @@ class GlobusJobOperator(GlobusOperator):
         :raises GlobusConflictError: when the same work is still under way.
         """
 
-    def find_running(self, document: dict[str, Any]) -> list[str]:
-        """Unfinished jobs that may be the one Globus says is under way already."""
-        return []
+    def find_running(self, document: dict[str, Any]) -> tuple[list[str], bool]:
+        """
+        Unfinished jobs that may be the one Globus says is under way already.
+
+        :return: their ids, and whether an earlier try of this very task submitted them.
+        """
+        return [], False
 
     def rules(self) -> dict[str, Any]:
         """Choices for the service's judgement of the job."""
@@ -259,6 +265,11 @@ class GlobusJobOperator(GlobusOperator):
             except GlobusTaskLimitError as error:
                 self._wait_for_room(error)
                 continue
+            except GlobusServiceError as error:
+                if not is_transient(error):
+                    # Refused for good, so nothing runs under this key, and it may not be good for another try.
+                    ledger.close()
+                raise
             break
         ledger.write(entry)
         self.log.info("%s the %s.", "Adopted" if entry.adopted else "Submitted", self._named(entry))
@@ -271,7 +282,7 @@ class GlobusJobOperator(GlobusOperator):
         """Globus says that the same work is under way: wait for a job of ours to end, or adopt the one there is."""
         deadline = time.time() + _CANCEL_PATIENCE
         while True:
-            running = self.find_running(document)
+            running, ours = self.find_running(document)
             if not running or set(running) & self._discarded:
                 # Our own cancelled job is still ending, or just did.
                 if time.time() > deadline or self._killed.wait(2.0):
@@ -290,7 +301,7 @@ class GlobusJobOperator(GlobusOperator):
                     code=error.code,
                     request_id=error.request_id,
                 )
-            entry.job_ids, entry.adopted = running, True
+            entry.job_ids, entry.adopted = running, not ours
             self.log.warning("The same work is under way as %s: waiting for that instead.", self._named(entry))
             return
 

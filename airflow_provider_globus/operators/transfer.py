@@ -77,7 +77,7 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
         client = self.hook.transfer_client()
         return str(self.hook.call("asking for a submission id", client.get_submission_id)["value"])
 
-    def find_running(self, document: dict[str, Any]) -> list[str]:
+    def find_running(self, document: dict[str, Any]) -> tuple[list[str], bool]:
         """Unfinished tasks between the same collections; those with the same label, if there are any."""
         client = self.hook.transfer_client()
         answer = self.hook.call(
@@ -88,7 +88,9 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
         )
         same = [task for task in answer["DATA"] if self.is_same_work(task, document)]
         labelled = [task for task in same if task.get("label") == document["label"]]
-        return [str(task["task_id"]) for task in labelled or same]
+        # Our default label names the DAG, task and run: no other task has it.
+        ours = bool(labelled) and self.task_label is None
+        return [str(task["task_id"]) for task in labelled or same], ours
 
     @abstractmethod
     def is_same_work(self, task: Mapping[str, Any], document: Mapping[str, Any]) -> bool:

@@ -314,7 +314,22 @@ def test_no_room_is_waited_for_in_the_triggerer(globus_sandbox: GlobusSandbox, c
     assert len(tasks(globus_sandbox)) == 2
 
 
-def test_an_outage_before_the_submission_loses_nothing(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+def test_without_a_state_store_a_running_task_of_ours_is_found_and_stays_ours(
+    globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
+    del context["task_state_store"]
+    globus_sandbox.settings.task_seconds = 3600
+    operator(wait_for_completion=False).execute(context)
+    context.ti.retry()
+    second = operator(wait_for_completion=False)
+    second.execute(context)
+    second.on_kill()
+    assert [task.status for task in tasks(globus_sandbox)] == ["FAILED"]
+
+
+def test_a_refused_submission_loses_nothing_and_its_key_is_not_used_again(
+    globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
     globus_sandbox.faults.add(
         {"service": "transfer", "path": "/v0.10/transfer", "status": 403, "code": "PermissionDenied"}
     )
@@ -323,3 +338,5 @@ def test_an_outage_before_the_submission_loses_nothing(globus_sandbox: GlobusSan
     globus_sandbox.faults.clear()
     context.ti.retry()
     assert operator().execute(context)["status"] == "SUCCEEDED"
+    sent = globus_sandbox.journal.requests("transfer", "POST", "/v0.10/transfer")
+    assert len({entry.body["submission_id"] for entry in sent}) == 2
