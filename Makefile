@@ -46,7 +46,16 @@ package: $(STAMP)  ## build the wheel and load it in an empty environment
 	AIRFLOW_HOME=$(CURDIR)/.venv-package/home .venv-package/bin/airflow providers get airflow-provider-globus
 	AIRFLOW_HOME=$(CURDIR)/.venv-package/home .venv-package/bin/python tests/check_installed_package.py
 
-bench: $(STAMP)  ## measure import cost and polling, as ratios in one run
+# The providers that ours is compared with are none of its dependencies, so they have an environment of their own.
+.venv-bench/.installed: pyproject.toml constraints.txt benchmarks/constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip $(PIP) --constraint constraints.txt --constraint benchmarks/constraints.txt \
+	  apache-airflow globus-sdk globus-compute-sdk \
+	  $(addprefix apache-airflow-providers-,dbt-cloud databricks amazon)
+	.venv-bench/bin/pip $(PIP) --no-deps --editable .
+	@touch $@
+
+bench: $(STAMP) .venv-bench/.installed  ## measure imports, waiting and the sandbox, as ratios in one run
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove what the targets made
