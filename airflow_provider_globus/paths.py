@@ -7,8 +7,9 @@ import re
 
 from airflow_provider_globus.exceptions import GlobusInputError
 
-_URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
+# Compiled on first use: DAG files that are only parsed check no path.
+_URL = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_DRIVE = r"[A-Za-z]:[\\/]"
 
 
 def check_path(path: object, argument: str) -> str:
@@ -22,11 +23,11 @@ def check_path(path: object, argument: str) -> str:
         raise GlobusInputError(f"{argument} must be a path, not {path!r}.", advice="Give a path such as /data/run1/.")
     if any(ord(character) < 32 for character in path):
         raise GlobusInputError(f"{argument} {path!r} contains a control character, which Globus does not take.")
-    if _URL.match(path):
+    if re.match(_URL, path):
         raise GlobusInputError(
             f"{argument} {path!r} is a URL.", advice="Name the collection in its own argument and give the path on it."
         )
-    if _DRIVE.match(path) or "\\" in path:
+    if re.match(_DRIVE, path) or "\\" in path:
         raise GlobusInputError(f"{argument} {path!r} looks like a Windows path.", advice="Write it as /C/data/file.")
     if not path.startswith(("/", "~")):
         raise GlobusInputError(

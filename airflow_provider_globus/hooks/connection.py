@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from airflow_provider_globus.exceptions import GlobusConfigError
+from airflow_provider_globus.ids import is_uuid
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -117,15 +117,6 @@ class ConnectionSettings:
                 f"Connection {self.conn_id!r}: app type 'user' needs a refresh token.",
                 advice="Log in once with the app, requesting refresh tokens, and store the token in the connection.",
             )
-
-
-def is_uuid(text: Any) -> bool:
-    """Whether ``text`` is a UUID."""
-    try:
-        UUID(text)
-    except (ValueError, AttributeError, TypeError):
-        return False
-    return True
 
 
 def _json_object(conn_id: str, name: str, value: Any) -> dict[str, Any]:

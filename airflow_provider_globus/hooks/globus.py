@@ -15,9 +15,10 @@ from airflow_provider_globus.exceptions import (
     GlobusInputError,
     GlobusUnavailableError,
 )
-from airflow_provider_globus.hooks.connection import ConnectionSettings, is_uuid
+from airflow_provider_globus.hooks.connection import ConnectionSettings
 from airflow_provider_globus.hooks.credentials import APP_NAME, Credentials, credentials_for
 from airflow_provider_globus.hooks.errors import globus_errors
+from airflow_provider_globus.ids import is_uuid
 
 if TYPE_CHECKING:
     from globus_sdk import (

@@ -10,8 +10,7 @@ import fnmatch
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
 from airflow_provider_globus.hooks.files import list_directory, walk
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 MAX_LISTED = 100
 
 
-@dataclass(frozen=True)
-class PathCondition:
+class PathCondition(NamedTuple):
     """
     What must be true of a path.
 
@@ -48,7 +46,7 @@ class PathCondition:
     @property
     def job_id(self) -> str:
         """The condition as text, to be waited for."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self._asdict(), sort_keys=True)
 
     @property
     def counts_files(self) -> bool:

@@ -32,13 +32,13 @@ from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
-from airflow_provider_globus.operators.ledger import Entry, Ledger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_globus.hooks.globus import GlobusHook
     from airflow_provider_globus.jobs.base import JobService
+    from airflow_provider_globus.operators.ledger import Entry, Ledger
 
 #: Seconds that a deferrable task first waits in its worker: a short job then costs no deferral.
 WORKER_WAIT = 5.0
@@ -187,6 +187,8 @@ class GlobusJobOperator(GlobusOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit the job, or adopt what an earlier try submitted, and wait for it."""
+        from airflow_provider_globus.operators.ledger import Ledger
+
         ledger = Ledger(context, self.log)
         verdict = self._adopt(ledger)
         if verdict is None:
@@ -206,6 +208,8 @@ class GlobusJobOperator(GlobusOperator):
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Resume after the deferral: the trigger's event says how the job ended."""
+        from airflow_provider_globus.operators.ledger import Entry, Ledger
+
         verdict = verdict_of_event(event)
         if event["service"] != self.service_name:
             return self._resume_submission(context, verdict)
@@ -253,6 +257,8 @@ class GlobusJobOperator(GlobusOperator):
         return verdict
 
     def _submit(self, ledger: Ledger, document: dict[str, Any]) -> None:
+        from airflow_provider_globus.operators.ledger import Entry
+
         entry = self._entry or Entry(self.reserve(), self._fingerprint(), ledger.generation)
         entry.generation, entry.notes = ledger.generation, self.notes()
         self._entry = entry

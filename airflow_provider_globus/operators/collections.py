@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import GlobusConflictError, GlobusNotFoundError
-from airflow_provider_globus.hooks.connection import is_uuid
 from airflow_provider_globus.hooks.files import list_directory, walk
+from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.paths import check_path, join, parent
 

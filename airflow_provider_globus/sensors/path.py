@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.jobs.paths import PathCondition
 from airflow_provider_globus.paths import check_path
 from airflow_provider_globus.sensors.base import GlobusJobSensor
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.jobs.paths import PathCondition
 
 
 class GlobusPathSensor(GlobusJobSensor):
@@ -65,6 +67,8 @@ class GlobusPathSensor(GlobusJobSensor):
 
     @cached_property
     def _condition(self) -> PathCondition:
+        from airflow_provider_globus.jobs.paths import PathCondition
+
         path = check_path(self.path, "path")
         return PathCondition(
             collection_id=self.hook.use_collection(self.collection),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_globus.hooks.connection import is_uuid
+from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.jobs.transfer import FATAL_NICE_STATUSES, STUCK_GRACE
 from airflow_provider_globus.sensors.base import GlobusJobSensor
 

@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
@@ -31,13 +30,16 @@ if TYPE_CHECKING:
 _JOIN = 0.5
 
 
-@dataclass(eq=False)
 class _Subscription:
-    job_ids: Sequence[str]
-    interval: float
-    due: float
-    looks: asyncio.Queue[Look] = field(default_factory=asyncio.Queue)
-    failures: int = 0
+    """Somebody who waits: what for, how often to look, when next."""
+
+    def __init__(self, job_ids: Sequence[str], interval: float) -> None:
+        self.job_ids = job_ids
+        self.interval = interval
+        # The first look comes after a part of the interval, so that jobs submitted together are asked for together.
+        self.due = time.monotonic() + interval * random.uniform(0.5, 1.0)  # noqa: S311
+        self.looks: asyncio.Queue[Look] = asyncio.Queue()
+        self.failures = 0
 
     def deliver(self, looks: Mapping[str, Document | GlobusError | None]) -> None:
         """Hand over what a round brought, and plan the next."""
@@ -71,8 +73,7 @@ class Poller:
 
         :param interval: seconds between two looks.
         """
-        # The first look comes after a part of the interval, so that jobs submitted together are asked for together.
-        subscription = _Subscription(job_ids, interval, time.monotonic() + interval * random.uniform(0.5, 1.0))  # noqa: S311
+        subscription = _Subscription(job_ids, interval)
         self._subscriptions.add(subscription)
         self._wake.set()
         if self._task is None or self._task.done():
