@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,19 +128,32 @@ def _experiment(kind: str, jobs: int) -> Waited:
 
 
 def _watch(globus: GlobusSandbox, waiter: subprocess.Popen[str], kind: str, jobs: int) -> Waited:
-    if waiter.stdout is None or not (line := waiter.stdout.readline()):
+    lines = _lines(waiter)
+    if (first := next(lines, None)) is None:
         raise RuntimeError("The process that waits ended before it had submitted its tasks")
-    task_ids: list[str] = json.loads(line)
+    task_ids: list[str] = json.loads(first)
     globus.faults.add(service="transfer", path="*/task*", delay_seconds=LATENCY)
     began = globus.clock.time()
     for number, task_id in enumerate(task_ids):
         globus.clock.wait_until(began + INTERVAL * (1.2 + 2 * number / jobs))
         globus.world.transfer.release(task_id)
-    answer, _ = waiter.communicate(timeout=_PATIENCE)
-    told = json.loads(answer.splitlines()[-1])  # after what Airflow logs
+    told = json.loads([*lines][-1])  # after what Airflow logs
     calls = sum(globus.journal.count("transfer", "GET", path) for path in ("*/task_list", "*/task/*"))
     latencies = [
         (heard - (globus.world.transfer.task(task_id).completion_time or heard)) / INTERVAL
         for task_id, heard in told["heard"].items()
     ]
     return Waited(kind, jobs, calls, told["wall"], told["cpu"], latencies)
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """What a process writes, read as it comes: the triggers log, and a full pipe would stop them."""
+    read: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def pump() -> None:
+        for line in process.stdout or ():
+            read.put(line)
+        read.put(None)
+
+    threading.Thread(target=pump, daemon=True).start()
+    return iter(lambda: read.get(timeout=_PATIENCE), None)

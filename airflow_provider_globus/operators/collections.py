@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import GlobusConflictError, GlobusNotFoundError
-from airflow_provider_globus.hooks.files import list_directory, walk
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.paths import check_path, join, parent
@@ -200,6 +199,8 @@ class GlobusListOperator(GlobusCollectionOperator):
         return entries
 
     def _entries(self, collection_id: str, path: str) -> Iterator[dict[str, Any]]:
+        from airflow_provider_globus.hooks.files import list_directory, walk
+
         options = self.options(orderby=self.orderby, filter=self.filter, show_hidden=self.show_hidden)
         found: Iterator[tuple[str, dict[str, Any]]]
         if not self.recursive:
@@ -215,6 +216,8 @@ class GlobusListOperator(GlobusCollectionOperator):
         self, collection_id: str, path: str, options: dict[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Globus's filter would hide the directories to go into, so they are listed without it."""
+        from airflow_provider_globus.hooks.files import list_directory, walk
+
         plain = {name: value for name, value in options.items() if name != "filter"}
         below = walk(self.hook, collection_id, path, **plain)
         for directory in ["", *(relative for relative, entry in below if entry["type"] == "dir")]:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
-from airflow_provider_globus.hooks.files import walk
 from airflow_provider_globus.operators.transfer import GlobusDeleteOperator
 from airflow_provider_globus.paths import check_path, join
 
@@ -109,6 +108,8 @@ class GlobusSafePruneOperator(GlobusDeleteOperator):
         return {**verdict.result, **notes}
 
     def _decide(self, source: str, copies: str) -> tuple[list[tuple[str, int]], Counter[str]]:
+        from airflow_provider_globus.hooks.files import walk
+
         oldest = datetime.now(UTC) - timedelta(days=self._days())
         verified = self._verified(source, copies)
         sizes = self._sizes(copies, self.copy_path)
@@ -160,6 +161,8 @@ class GlobusSafePruneOperator(GlobusDeleteOperator):
         return days
 
     def _sizes(self, collection_id: str, path: str) -> dict[str, int]:
+        from airflow_provider_globus.hooks.files import walk
+
         try:
             entries = walk(self.hook, collection_id, path)
             return {relative: entry["size"] for relative, entry in entries if entry["type"] == "file"}

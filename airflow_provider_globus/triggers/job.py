@@ -12,7 +12,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.watch import JobWatch
-from airflow_provider_globus.triggers.poller import poller_for
 
 
 class GlobusJobTrigger(BaseTrigger):
@@ -82,6 +81,8 @@ class GlobusJobTrigger(BaseTrigger):
         yield TriggerEvent(event)
 
     async def _event(self, watch: JobWatch) -> dict[str, Any]:
+        from airflow_provider_globus.triggers.poller import poller_for
+
         with poller_for(self.globus_conn_id, self.service).subscribe(self.job_ids, self.poll_interval) as looks:
             while True:
                 try:

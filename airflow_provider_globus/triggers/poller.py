@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_globus.exceptions import GlobusError, is_transient
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
     from airflow_provider_globus.jobs.base import Document
 
+    #: what Globus says of one job: nothing when it does not know it, an error when it could not be asked
+    Answer = Document | GlobusError | None
     #: what a look brought: documents by job id, or why there are none
     Look = dict[str, Document] | GlobusError
 
@@ -41,14 +43,22 @@ class _Subscription:
         self.looks: asyncio.Queue[Look] = asyncio.Queue()
         self.failures = 0
 
-    def deliver(self, looks: Mapping[str, Document | GlobusError | None]) -> None:
-        """Hand over what a round brought, and plan the next."""
-        mine = {job_id: looks[job_id] for job_id in self.job_ids if looks.get(job_id) is not None}
-        error = next((look for look in mine.values() if isinstance(look, GlobusError)), None)
+    def deliver(self, answers: Mapping[str, Answer], began: float) -> bool:
+        """
+        Hand over what the round that began then has brought, and plan the next.
+
+        :return: ``False`` while some of these jobs have not been asked for yet.
+        """
+        if not all(job_id in answers for job_id in self.job_ids):
+            return False
+        mine = {job_id: answers[job_id] for job_id in self.job_ids}
+        error = next((answer for answer in mine.values() if isinstance(answer, GlobusError)), None)
         self.failures = self.failures + 1 if error else 0
-        pause = backoff(self.interval, self.failures, error) if error else self.interval
-        self.due = time.monotonic() + pause
-        self.looks.put_nowait(error or cast("dict[str, Document]", mine))
+        # Counted from the beginning of the round: a long one must not stretch the interval.
+        self.due = time.monotonic() + backoff(self.interval, self.failures, error) if error else began + self.interval
+        known = {job_id: answer for job_id, answer in mine.items() if isinstance(answer, dict)}
+        self.looks.put_nowait(error or known)
+        return True
 
 
 class Poller:
@@ -99,30 +109,31 @@ class Poller:
             await self._round()
 
     async def _round(self) -> None:
-        now = time.monotonic()
-        due = [s for s in self._subscriptions if s.due <= now + _JOIN * s.interval]
-        looks: dict[str, Document | GlobusError | None] = {}
-        trouble: GlobusError | None = None
+        began = time.monotonic()
+        due = [s for s in self._subscriptions if s.due <= began + _JOIN * s.interval]
+        answers: dict[str, Answer] = {}
+        outage: GlobusError | None = None
         for number, batch in enumerate(_batches(due, self._service.batch_size)):
             # A service that cannot answer one batch will not answer the next; one that refuses this one may.
-            if trouble is None or not is_transient(trouble):
+            if outage is not None:
+                answers |= dict.fromkeys(batch, outage)
+            else:
                 if number:
                     await asyncio.sleep(self._service.pause)
-                trouble = await self._ask(batch, looks)
-            if trouble is not None:
-                looks.update(dict.fromkeys(batch, trouble))
-        for subscription in due:
-            subscription.deliver(looks)
+                asked = await self._ask(batch)
+                outage = next((a for a in asked.values() if isinstance(a, GlobusError) and is_transient(a)), None)
+                answers |= asked
+            due = [subscription for subscription in due if not subscription.deliver(answers, began)]
 
-    async def _ask(self, batch: Sequence[str], looks: dict[str, Document | GlobusError | None]) -> GlobusError | None:
+    async def _ask(self, batch: Sequence[str]) -> dict[str, Answer]:
         try:
-            looks.update(await asyncio.to_thread(self._fetch, batch))
+            found = await asyncio.to_thread(self._fetch, batch)
         except GlobusError as error:
-            return error
+            return dict.fromkeys(batch, error)
         except Exception as error:
             # A poll that died of what nobody foresaw would leave all its jobs waiting for ever.
-            return GlobusError(f"Asking Globus failed: {type(error).__name__}: {error}.")
-        return None
+            return dict.fromkeys(batch, GlobusError(f"Asking Globus failed: {type(error).__name__}: {error}."))
+        return {job_id: found.get(job_id) for job_id in batch}
 
     def _fetch(self, batch: Sequence[str]) -> dict[str, Document]:
         # In a thread: the SDK blocks, and reading an Airflow connection does too.
