@@ -169,15 +169,17 @@ class GlobusHook(BaseHook):
             )
             server = resource_server or cast(str, cls.resource_server)
             with globus_errors(f"obtaining a token for Globus {service.title()}"):
-                self._clients[key] = cls(
+                client = cls(
                     environment=self.settings.environment,
-                    base_url=self.settings.service_urls.get(service),
                     app_name=f"{APP_NAME}/{self.caller}" if self.caller else APP_NAME,
                     transport=self.credentials.transport(),
                     retry_config=retries,
                     authorizer=self.credentials.authorizer(server, scopes),
                     **kwargs,
                 )
+            # Not every client takes it as an argument, but all have the attribute.
+            client.base_url = self.settings.service_urls.get(service, client.base_url)
+            self._clients[key] = client
         return cast("ClientT", self._clients[key])
 
     # Calls

@@ -182,14 +182,30 @@ def test_an_unknown_id_is_not_found(hook: GlobusHook) -> None:
 def test_an_endpoint_is_not_a_collection(
     hook: GlobusHook, globus_sandbox: GlobusSandbox, globus_collection: CollectionFactory
 ) -> None:
-    lab = globus_collection("lab")
-    endpoint = hook.collection(lab.id).get("owner_id")
-    found = [c for c in globus_sandbox.world.transfer.collections.values() if c.kind == "endpoint"]
-    if found:
-        with pytest.raises(GlobusInputError, match="not a collection"):
-            hook.use_collection(found[0].id)
-    else:
-        assert endpoint
+    globus_collection("lab")
+    (endpoint,) = [c for c in globus_sandbox.world.transfer.collections.values() if c.kind == "endpoint"]
+    with pytest.raises(GlobusInputError, match="not a collection"):
+        hook.use_collection(endpoint.id)
+
+
+@pytest.mark.parametrize("polling", [False, True])
+@pytest.mark.parametrize("name", ["transfer_client", "flows_client", "compute_client_v2"])
+def test_clients_lead_to_the_connections_services(
+    name: str, polling: bool, hook: GlobusHook, globus_sandbox: GlobusSandbox
+) -> None:
+    assert getattr(hook, name)(polling=polling).base_url.startswith(globus_sandbox.url)
+
+
+@pytest.mark.parametrize("name", ["auth_client", "compute_client_v3", "search_client", "groups_client"])
+def test_other_clients_do_too(name: str, hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    assert getattr(hook, name)().base_url.startswith(globus_sandbox.url)
+
+
+def test_each_flow_has_a_client_of_its_own(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    flows = ["11111111-2222-3333-4444-555555555555", "66666666-2222-3333-4444-555555555555"]
+    clients = [hook.specific_flow_client(flow_id) for flow_id in flows]
+    assert [client.resource_server for client in clients] == flows
+    assert all(client.base_url.startswith(globus_sandbox.url) for client in clients)
 
 
 def test_says_who_is_calling(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
