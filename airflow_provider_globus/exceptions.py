@@ -18,6 +18,8 @@ __all__ = [
     "GlobusConfigError",
     "GlobusConflictError",
     "GlobusConsentRequiredError",
+    "GlobusEndpointNameError",
+    "GlobusEndpointOfflineError",
     "GlobusError",
     "GlobusInputError",
     "GlobusJobError",
@@ -29,7 +31,9 @@ __all__ = [
     "GlobusNotFoundError",
     "GlobusPermissionError",
     "GlobusRateLimitError",
+    "GlobusResultError",
     "GlobusServiceError",
+    "GlobusSubmissionUnknownError",
     "GlobusTaskLimitError",
     "GlobusUnavailableError",
     "is_transient",
@@ -73,6 +77,10 @@ class GlobusInputError(GlobusError, AirflowFailException):
 
 class GlobusCollectionNameError(GlobusInputError):
     """A collection's name matches none, or more than one, of the collections this identity can see."""
+
+
+class GlobusEndpointNameError(GlobusInputError):
+    """A Compute endpoint's name matches none, or more than one, of those this identity can see."""
 
 
 class GlobusServiceError(GlobusError):
@@ -187,6 +195,18 @@ class GlobusJobStuckError(GlobusJobError, AirflowFailException):
 
 class GlobusJobInactiveError(GlobusJobError, AirflowFailException):
     """Globus suspended the job until somebody renews a consent or a credential."""
+
+
+class GlobusEndpointOfflineError(GlobusError):
+    """The Compute endpoint is offline, and nothing was submitted. Airflow's retries apply."""
+
+
+class GlobusSubmissionUnknownError(GlobusError, AirflowFailException):
+    """No answer came to a submission, and whether it was accepted cannot be found out: it is not sent again."""
+
+
+class GlobusResultError(GlobusError, AirflowFailException):
+    """The result of a function cannot be read, or not without running code that came with it."""
 
 
 def is_transient(error: BaseException) -> bool:

@@ -12,12 +12,12 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-globus",
         "name": "Globus",
-        "description": "`Globus <https://www.globus.org/>`__: move research data between institutions.",
+        "description": "`Globus <https://www.globus.org/>`__: move research data, run functions on supercomputers.",
         "integrations": [
             {"integration-name": "Globus", "external-doc-url": "https://docs.globus.org/", "tags": ["service"]},
         ],
-        "operators": _modules("operators.transfer", "operators.collections", "operators.prune"),
-        "sensors": _modules("sensors.transfer", "sensors.path"),
+        "operators": _modules("operators.transfer", "operators.collections", "operators.prune", "operators.compute"),
+        "sensors": _modules("sensors.transfer", "sensors.path", "sensors.compute"),
         "hooks": _modules("hooks.globus"),
         "triggers": _modules("triggers.job"),
         "connection-types": [
@@ -33,7 +33,13 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _conn_fields(),
             }
         ],
-        "extra-links": ["airflow_provider_globus.links.GlobusTaskLink"],
+        "extra-links": [
+            "airflow_provider_globus.links.GlobusTaskLink",
+            "airflow_provider_globus.links.GlobusComputeEndpointLink",
+        ],
+        "task-decorators": [
+            {"name": "globus_compute", "class-name": "airflow_provider_globus.decorators.compute.globus_compute_task"},
+        ],
     }
 
 
@@ -59,6 +65,11 @@ def _conn_fields() -> dict[str, Any]:
         "collections": {
             "label": "Collection aliases",
             "description": 'Short names for collections, as JSON: {"instrument": "<collection UUID>"}.',
+            "schema": {"type": _TEXT, "format": "multiline"},
+        },
+        "compute_endpoints": {
+            "label": "Compute endpoint aliases",
+            "description": 'Short names for Compute endpoints, as JSON: {"hpc": "<endpoint UUID>"}.',
             "schema": {"type": _TEXT, "format": "multiline"},
         },
         "environment": {

@@ -22,3 +22,10 @@ class GlobusTaskLink(BaseOperatorLink):
         from airflow.sdk.execution_time.xcom import XCom
 
         return str(XCom.get_value(key=self.xcom_url_key, ti_key=ti_key) or "")
+
+
+class GlobusComputeEndpointLink(GlobusTaskLink):
+    """The page of the Compute endpoint that runs the function."""
+
+    name = "Compute endpoint"
+    xcom_url_key = "globus_compute_endpoint_url"

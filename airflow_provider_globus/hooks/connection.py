@@ -37,6 +37,7 @@ class ConnectionSettings:
     :param service_urls: base URLs that replace the environment's, for example of a sandbox.
     :param ca_bundle: file with the certificate authorities to trust, for a Globus Connect Server with a private one.
     :param collections: aliases, each for a collection's UUID.
+    :param compute_endpoints: aliases, each for a Compute endpoint's UUID.
     :param http_timeout: seconds before a request is given up.
     """
 
@@ -49,6 +50,7 @@ class ConnectionSettings:
     service_urls: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str | None = None
     collections: Mapping[str, str] = field(default_factory=dict)
+    compute_endpoints: Mapping[str, str] = field(default_factory=dict)
     http_timeout: float = DEFAULT_HTTP_TIMEOUT
 
     @property
@@ -90,7 +92,8 @@ class ConnectionSettings:
             environment=extra.get("environment") or "production",
             service_urls=_service_urls(conn_id, extra.get("service_urls")),
             ca_bundle=extra.get("ca_bundle") or None,
-            collections=_aliases(conn_id, extra.get("collections")),
+            collections=_aliases(conn_id, "collections", extra.get("collections")),
+            compute_endpoints=_aliases(conn_id, "compute_endpoints", extra.get("compute_endpoints")),
             http_timeout=_timeout(conn_id, extra.get("http_timeout")),
         )
         settings._check()
@@ -150,12 +153,12 @@ def _service_urls(conn_id: str, value: Any) -> dict[str, str]:
     return urls
 
 
-def _aliases(conn_id: str, value: Any) -> dict[str, str]:
-    aliases = _json_object(conn_id, "collections", value)
-    for alias, collection_id in aliases.items():
-        if not is_uuid(collection_id):
+def _aliases(conn_id: str, name: str, value: Any) -> dict[str, str]:
+    aliases = _json_object(conn_id, name, value)
+    for alias, meant in aliases.items():
+        if not is_uuid(meant):
             raise GlobusConfigError(
-                f"Connection {conn_id!r}: collection alias {alias!r} must stand for a UUID, not {collection_id!r}."
+                f"Connection {conn_id!r}: alias {alias!r} in {name} must stand for a UUID, not {meant!r}."
             )
     return aliases
 

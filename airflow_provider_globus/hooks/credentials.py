@@ -30,11 +30,13 @@ class Credentials(ABC):
     The right to call Globus services as one identity.
 
     :ivar collections: documents of the collections seen so far, by id; they are asked for once in a process.
+    :ivar compute_endpoints: ids of the Compute endpoints found so far, by name.
     """
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self.settings = settings
         self.collections: dict[str, dict[str, Any]] = {}
+        self.compute_endpoints: dict[str, str] = {}
         self._lock = threading.RLock()
         self._granted: set[str] = set()
 

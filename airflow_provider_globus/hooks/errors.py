@@ -57,6 +57,44 @@ _ADVICE: dict[type[GlobusServiceError], str] = {
     GlobusUnavailableError: "This usually passes; see https://status.globus.org if it does not.",
 }
 
+# Compute numbers its errors; the numbers and names are those of the service's published error classes.
+_COMPUTE_CODES = {
+    1: "USER_UNAUTHENTICATED",
+    2: "USER_NOT_FOUND",
+    3: "FUNCTION_NOT_FOUND",
+    4: "ENDPOINT_NOT_FOUND",
+    6: "TASK_NOT_FOUND",
+    7: "AUTH_GROUP_NOT_FOUND",
+    8: "FUNCTION_ACCESS_FORBIDDEN",
+    9: "ENDPOINT_ACCESS_FORBIDDEN",
+    10: "FUNCTION_NOT_PERMITTED",
+    16: "REQUEST_KEY_ERROR",
+    17: "REQUEST_MALFORMED",
+    18: "INTERNAL_ERROR",
+    19: "ENDPOINT_OUTDATED",
+    20: "TASK_GROUP_NOT_FOUND",
+    21: "TASK_GROUP_ACCESS_FORBIDDEN",
+    22: "INVALID_UUID",
+}
+
+_ADVICE_BY_CODE = {
+    "ENDPOINT_NOT_FOUND": (
+        "Check the endpoint's UUID: `globus-compute-endpoint list` shows it on the machine, "
+        "https://app.globus.org/compute in the web app. A deleted endpoint cannot be brought back."
+    ),
+    "ENDPOINT_ACCESS_FORBIDDEN": (
+        "Let the endpoint's owner admit the identity of this connection, or use an endpoint of its own."
+    ),
+    "FUNCTION_NOT_FOUND": "Check function_id; register the function again if it was deleted.",
+    "FUNCTION_ACCESS_FORBIDDEN": (
+        "The function belongs to somebody else and is not shared with the identity of this connection."
+    ),
+    "FUNCTION_NOT_PERMITTED": (
+        "The endpoint runs only the functions on its list (allowed_functions): let its administrator add this one, "
+        "or pass the function_id of one that is listed."
+    ),
+}
+
 
 @contextmanager
 def globus_errors(doing: str) -> Iterator[None]:
@@ -112,7 +150,7 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
         return GlobusAuthError(text, advice=_auth_advice(code or ""), **facts)
     if cls is GlobusUnavailableError:
         text = f"Globus could not answer while {doing}: {said} ({where})."
-    return cls(text, advice=_ADVICE.get(cls, ""), **facts)
+    return cls(text, advice=_ADVICE_BY_CODE.get(code or "") or _ADVICE.get(cls, ""), **facts)
 
 
 def _class_of(status: int, code: str, said: str) -> type[GlobusServiceError]:
@@ -133,12 +171,15 @@ def _code(error: GlobusAPIError, body: Mapping[str, Any]) -> str | None:
     # The token endpoint answers in OAuth's shape, which the SDK leaves without a code.
     if error.code and error.code != "Error":
         return str(error.code)
+    if isinstance(number := body.get("code"), int):
+        return _COMPUTE_CODES.get(number)
     oauth = body.get("error")
     return oauth if isinstance(oauth, str) else None
 
 
 def _message(error: GlobusAPIError, body: Mapping[str, Any]) -> str:
-    said = error.message or body.get("error_description") or body.get("error")
+    # Compute gives a reason, the token endpoint an error_description.
+    said = error.message or body.get("reason") or body.get("error_description") or body.get("error")
     if isinstance(said, str) and said:
         return " ".join(said.split())[:500].rstrip(".")
     return "no reason given"

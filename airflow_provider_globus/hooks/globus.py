@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook
 from airflow_provider_globus.exceptions import (
     GlobusCollectionNameError,
     GlobusConsentRequiredError,
+    GlobusEndpointNameError,
     GlobusError,
     GlobusInputError,
     GlobusUnavailableError,
@@ -18,6 +19,7 @@ from airflow_provider_globus.exceptions import (
 from airflow_provider_globus.hooks.connection import ConnectionSettings
 from airflow_provider_globus.hooks.credentials import APP_NAME, Credentials, credentials_for
 from airflow_provider_globus.hooks.errors import globus_errors
+from airflow_provider_globus.hooks.retries import Manner, retry_config
 from airflow_provider_globus.ids import is_uuid
 
 if TYPE_CHECKING:
@@ -126,12 +128,17 @@ class GlobusHook(BaseHook):
 
         return self._client(ComputeClientV2, "compute", [ComputeScopes.all], polling=polling)
 
-    def compute_client_v3(self) -> ComputeClientV3:
-        """Globus Compute: submission to endpoints."""
+    def compute_client_v3(self, *, resend: bool = True) -> ComputeClientV3:
+        """
+        Globus Compute: functions, and submission to endpoints.
+
+        :param resend: ``False`` for what the service would do twice if it were sent twice: then a request is sent
+            again only when the service has refused it (too many requests, an expired token).
+        """
         from globus_sdk import ComputeClientV3
         from globus_sdk.scopes import ComputeScopes
 
-        return self._client(ComputeClientV3, "compute", [ComputeScopes.all])
+        return self._client(ComputeClientV3, "compute", [ComputeScopes.all], manner="patient" if resend else "once")
 
     def search_client(self) -> SearchClient:
         """Globus Search: indices and their records."""
@@ -154,26 +161,20 @@ class GlobusHook(BaseHook):
         scopes: Iterable[Scope],
         *,
         polling: bool = False,
+        manner: Manner = "patient",
         resource_server: str | None = None,
         **kwargs: Any,
     ) -> ClientT:
-        from globus_sdk.transport import RetryConfig
-
-        key = (cls, polling, *kwargs.values())
+        manner = "polling" if polling else manner
+        key = (cls, manner, *kwargs.values())
         if key not in self._clients:
-            # With one retry and nothing to retry but authorization and the network, a poll never sleeps for long.
-            retries = (
-                RetryConfig(max_retries=1, max_sleep=1, retry_after_status_codes=(), transient_error_status_codes=())
-                if polling
-                else RetryConfig(max_retries=4, max_sleep=30)
-            )
             server = resource_server or cast(str, cls.resource_server)
             with globus_errors(f"obtaining a token for Globus {service.title()}"):
                 client = cls(
                     environment=self.settings.environment,
                     app_name=f"{APP_NAME}/{self.caller}" if self.caller else APP_NAME,
                     transport=self.credentials.transport(),
-                    retry_config=retries,
+                    retry_config=retry_config(manner),
                     authorizer=self.credentials.authorizer(server, scopes),
                     **kwargs,
                 )
@@ -276,6 +277,40 @@ class GlobusHook(BaseHook):
             )
         return known[collection_id]
 
+    # Compute endpoints
+
+    def compute_endpoint(self, endpoint: str) -> str:
+        """
+        The UUID of a Compute endpoint.
+
+        :param endpoint: its UUID, an alias of the connection, or the name of exactly one that this identity can see.
+        :raises GlobusEndpointNameError: listing candidates, when a name matches none or several.
+        """
+        if is_uuid(endpoint):
+            return endpoint
+        if endpoint in self.settings.compute_endpoints:
+            return self.settings.compute_endpoints[endpoint]
+        known = self.credentials.compute_endpoints
+        if endpoint not in known:
+            known[endpoint] = self._find_endpoint(endpoint)
+        return known[endpoint]
+
+    def _find_endpoint(self, name: str) -> str:
+        client = self.compute_client_v2()
+        with globus_errors(f"looking for the Compute endpoint {name!r}"):
+            documents = list(client.get_endpoints(role="any").data)
+        found = [d for d in documents if name in (d.get("display_name"), d.get("name"))]
+        if len(found) == 1:
+            return str(found[0]["uuid"])
+        named = [f"{d.get('display_name') or d['name']} ({d['uuid']})" for d in found or documents]
+        listed = "; ".join(named[:MAX_CANDIDATES])
+        aliases = ", ".join(sorted(self.settings.compute_endpoints)) or "none"
+        raise GlobusEndpointNameError(
+            f"{len(found) or 'No'} Compute endpoints that this identity can see are named {name!r}. "
+            f"There are: {listed or 'none'}. Aliases of connection {self.globus_conn_id!r}: {aliases}.",
+            advice="Give its UUID, or add an alias to the connection (compute_endpoints).",
+        )
+
     # Connection test
 
     def test_connection(self) -> tuple[bool, str]:
@@ -292,9 +327,22 @@ class GlobusHook(BaseHook):
         client = self.transfer_client(polling=True)
         unfinished = self.call("listing transfer tasks", client.task_list, limit=1, filter={"status": "ACTIVE"})
         lines.append(f"Transfer answers; {unfinished.get('total', 0)} active tasks.")
+        lines += self._introduce_endpoints()
         for alias, collection_id in sorted(self.settings.collections.items()):
             try:
                 lines.append(f"{alias}: {self.collection(collection_id)['display_name']}.")
             except GlobusError as error:
                 raise type(error)(f"Collection alias {alias!r}: {error.message}", advice=error.advice) from None
         return " ".join(lines)
+
+    def _introduce_endpoints(self) -> list[str]:
+        lines = []
+        for alias, endpoint_id in sorted(self.settings.compute_endpoints.items()):
+            client = self.compute_client_v2(polling=True)
+            doing = f"asking after the Compute endpoint {alias!r}"
+            try:
+                status = self.call(doing, client.get_endpoint_status, endpoint_id)
+            except GlobusError as error:
+                raise type(error)(f"Compute endpoint alias {alias!r}: {error.message}", advice=error.advice) from None
+            lines.append(f"{alias}: {status['status']}.")
+        return lines

@@ -17,6 +17,8 @@ _SERVICES = {
     "transfer": "airflow_provider_globus.jobs.transfer:TransferJobs",
     "transfer-room": "airflow_provider_globus.jobs.transfer:TransferRoom",
     "paths": "airflow_provider_globus.jobs.paths:PathConditions",
+    "compute": "airflow_provider_globus.jobs.compute:ComputeTasks",
+    "compute-endpoint": "airflow_provider_globus.jobs.compute:EndpointStates",
 }
 
 

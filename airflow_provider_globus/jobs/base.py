@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -29,6 +30,8 @@ class Outcome(StrEnum):
     LOST = "lost"
     #: out of time; only whoever waits can say so
     TIMEOUT = "timeout"
+    #: still running in part; what has ended must be taken over now, before the service drops it
+    PARTIAL = "partial"
 
 
 class Verdict(NamedTuple):
@@ -60,6 +63,8 @@ class JobService(ABC):
     batch_size: ClassVar[int]
     #: seconds between two calls of one poll, so that many batches stay below the service's rate limit
     pause: ClassVar[float] = 0.0
+    #: whether the service can stop a job; one that cannot is adopted by a retry even when its time was over
+    cancellable: ClassVar[bool] = True
 
     @abstractmethod
     def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
@@ -95,6 +100,23 @@ class JobService(ABC):
         :return: what the service answered, for the log.
         """
 
+    def settled(self, document: Document) -> bool:
+        """
+        Whether a document is final and is kept by whoever waits, instead of being asked for again.
+
+        For services that hand a result out for a limited time, or a large one.
+        """
+        return False
+
+    def fetch_all(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
+        """Ask after any number of jobs, one batch after the other."""
+        found: dict[str, Document] = {}
+        for start in range(0, len(job_ids), self.batch_size):
+            if start:
+                time.sleep(self.pause)
+            found |= self.fetch(hook, job_ids[start : start + self.batch_size])
+        return found
+
     def explain(self, hook: GlobusHook, job_id: str) -> list[str]:
         """The last things that went wrong with a job, newest first, for an error message."""
         return []
@@ -111,3 +133,9 @@ def human_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} PB"
+
+
+def named(job_ids: Sequence[str]) -> str:
+    """The jobs in a few words, however many there are."""
+    shown = ", ".join(job_ids[:3])
+    return f"{shown} and {len(job_ids) - 3} more" if len(job_ids) > 3 else shown

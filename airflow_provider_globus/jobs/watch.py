@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusError, GlobusServiceError, is_transient
-from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict
+from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict, named
 
 if TYPE_CHECKING:
     import threading
@@ -58,16 +58,24 @@ class JobWatch:
         self._log = log
         self._clock = clock
         self._memory: dict[str, Any] = {}
+        self._settled: dict[str, Document] = {}
         self._progress = ""
         self._trouble = ""
         self._troubled_since = 0.0
         self._failed_looks = 0
 
+    @property
+    def pending(self) -> list[str]:
+        """The jobs that have to be asked after."""
+        return [job_id for job_id in self.job_ids if job_id not in self._settled]
+
     def observe(self, documents: Mapping[str, Document]) -> Verdict | None:
-        """Take in an answer. Returns a verdict when the waiting is over."""
+        """Take in an answer about the pending jobs. Returns a verdict when the waiting is over."""
         self._note_recovery()
+        self._settled.update((job_id, said) for job_id, said in documents.items() if self.service.settled(said))
+        known = {**documents, **self._settled}
         verdict = self.service.judge(
-            [documents.get(job_id) for job_id in self.job_ids], self.rules, self._memory, self._clock()
+            [known.get(job_id) for job_id in self.job_ids], self.rules, self._memory, self._clock()
         )
         if verdict.progress and verdict.progress != self._progress:
             self._progress = verdict.progress
@@ -92,7 +100,8 @@ class JobWatch:
     def check_deadline(self) -> Verdict | None:
         """A verdict when time is up."""
         if self.deadline is not None and self._clock() >= self.deadline:
-            return Verdict(Outcome.TIMEOUT, "The time allowed for it is over.", "TIMEOUT")
+            last = f" Last seen: {self._progress}." if self._progress else ""
+            return Verdict(Outcome.TIMEOUT, f"The time allowed for it is over.{last}", "TIMEOUT")
         return None
 
     def event(self, verdict: Verdict) -> dict[str, Any]:
@@ -116,8 +125,7 @@ class JobWatch:
         self._trouble, self._failed_looks = "", 0
 
     def _name(self) -> str:
-        first, more = self.job_ids[0], len(self.job_ids) - 1
-        return f"{self.service.noun} {first}" + (f" and {more} more" if more else "")
+        return f"{self.service.noun} {named(self.job_ids)}"
 
 
 def verdict_of_event(event: Any) -> Verdict:
@@ -153,7 +161,7 @@ def wait(
         if stop.wait(max(0.0, min(pause, left))):
             return None
         try:
-            documents = watch.service.fetch(hook, watch.job_ids)
+            documents = watch.service.fetch_all(hook, watch.pending)
         except GlobusError as error:
             failures += 1
             verdict = watch.observe_error(error)

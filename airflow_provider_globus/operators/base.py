@@ -20,18 +20,17 @@ from airflow_provider_globus.exceptions import (
     GlobusInputError,
     GlobusJobError,
     GlobusJobFailedError,
-    GlobusJobInactiveError,
-    GlobusJobLostError,
-    GlobusJobStuckError,
     GlobusJobTimeoutError,
     GlobusServiceError,
+    GlobusSubmissionUnknownError,
     GlobusTaskLimitError,
     is_transient,
 )
 from airflow_provider_globus.jobs import job_service
-from airflow_provider_globus.jobs.base import Outcome, Verdict
+from airflow_provider_globus.jobs.base import Outcome, Verdict, named
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
+from airflow_provider_globus.operators.endings import ENDINGS, ENDINGS_RUNNING_ON, JOB_ERRORS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,15 +47,6 @@ _CANCEL_PATIENCE = 120.0
 
 #: Arguments that do not change what a job does.
 _PRESENTATION = ("task_label", "deadline")
-
-#: The error for each end but success.
-JOB_ERRORS: dict[Outcome, type[GlobusJobError]] = {
-    Outcome.FAILED: GlobusJobFailedError,
-    Outcome.STUCK: GlobusJobStuckError,
-    Outcome.INACTIVE: GlobusJobInactiveError,
-    Outcome.LOST: GlobusJobLostError,
-    Outcome.TIMEOUT: GlobusJobTimeoutError,
-}
 
 
 def default_deferrable() -> bool:
@@ -110,7 +100,7 @@ class GlobusJobOperator(GlobusOperator):
     service_name: ClassVar[str]
     #: what to wait for when the service takes no more jobs of this identity
     room_service_name: ClassVar[str]
-    operator_extra_links = (GlobusTaskLink(),)
+    operator_extra_links: tuple[GlobusTaskLink, ...] = (GlobusTaskLink(),)
 
     def __init__(
         self,
@@ -131,6 +121,8 @@ class GlobusJobOperator(GlobusOperator):
         if poll_interval <= 0 or worker_wait < 0:
             raise self.refuse("poll_interval must be above 0 and worker_wait not below 0 seconds.")
         self._entry: Entry | None = None
+        self._ledger: Ledger | None = None
+        self._resumed = False
         self._killed = threading.Event()
 
     # What a subclass says
@@ -154,6 +146,9 @@ class GlobusJobOperator(GlobusOperator):
         """
         Submit the document.
 
+        What takes several requests notes each that was accepted in ``_entry`` and calls :meth:`checkpoint`;
+        ``_resumed`` tells whether an earlier try may have sent some already.
+
         :return: ids of the jobs.
         :raises GlobusConflictError: when the same work is still under way.
         """
@@ -174,9 +169,35 @@ class GlobusJobOperator(GlobusOperator):
         """What :meth:`result` will need of the preparation: it may run in another process. Small JSON."""
         return {}
 
+    def take(self, verdict: Verdict) -> bool:
+        """
+        Take over what has ended so far, and start what has to come next.
+
+        :return: whether there is more to wait for.
+        """
+        return False
+
+    def reconsider(self, verdict: Verdict) -> Verdict:
+        """Look at what a job has brought: a success at Globus may be none for this operator."""
+        return verdict
+
+    def waiting_for(self) -> list[str]:
+        """Ids of the jobs whose end has not been seen yet."""
+        return self._job_ids
+
+    def receipt(self) -> Any:
+        """What goes to XCom when the task does not wait; JSON."""
+        return {"job_ids": self._job_ids}
+
     def result(self, verdict: Verdict) -> Any:
         """What goes to XCom; JSON."""
         return dict(verdict.result)
+
+    def url(self) -> str | None:
+        """Where a person can look at the job."""
+        if not self._job_ids:
+            return None
+        return self.service.url(self.hook.settings.web_app_url, self._job_ids[0])
 
     # What all share
 
@@ -189,7 +210,7 @@ class GlobusJobOperator(GlobusOperator):
         """Submit the job, or adopt what an earlier try submitted, and wait for it."""
         from airflow_provider_globus.operators.ledger import Ledger
 
-        ledger = Ledger(context, self.log)
+        ledger = self._ledger = Ledger(context, self.log)
         verdict = self._adopt(ledger)
         if verdict is None:
             document = self.prepare(context)
@@ -198,13 +219,15 @@ class GlobusJobOperator(GlobusOperator):
             self._submit(ledger, document)
         self._announce(context)
         if not self.wait_for_completion:
-            return {"job_ids": self._job_ids}
+            return self.receipt()
         try:
-            verdict = verdict if verdict is not None and verdict.outcome == Outcome.SUCCEEDED else self._wait()
+            if verdict is None or verdict.outcome == Outcome.RUNNING:
+                verdict = self._wait()
+            return self._finish(ledger, verdict)
         except AirflowTaskTimeout:
-            ledger.close()
+            if self.service.cancellable:
+                ledger.close()
             raise
-        return self._conclude(ledger, verdict)
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Resume after the deferral: the trigger's event says how the job ended."""
@@ -213,15 +236,20 @@ class GlobusJobOperator(GlobusOperator):
         verdict = verdict_of_event(event)
         if event["service"] != self.service_name:
             return self._resume_submission(context, verdict)
-        ledger = Ledger(context, self.log)
-        self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]))
-        return self._conclude(ledger, verdict)
+        ledger = self._ledger = Ledger(context, self.log)
+        self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]), sent=True)
+        return self._finish(ledger, verdict)
 
     def on_kill(self) -> None:
         """Cancel the job: the worker was told to stop."""
         self._killed.set()
         if self.cancel_on_kill:
             self._cancel("the task was killed")
+
+    def checkpoint(self) -> None:
+        """Make durable what has been accepted so far."""
+        if self._ledger is not None and self._entry is not None:
+            self._ledger.write(self._entry)
 
     @property
     def _job_ids(self) -> list[str]:
@@ -240,27 +268,32 @@ class GlobusJobOperator(GlobusOperator):
         if entry is None or entry.closed:
             return None
         changed = entry.fingerprint != self._fingerprint()
-        if not entry.job_ids:
+        if not entry.sent:
             # The earlier try died before the answer came: sending its key again yields that job, or makes it.
             self._entry = None if changed else entry
+            self._resumed = not changed
             return None
         if ledger.is_rerun(entry) or changed:
             self._discard(entry, "its arguments have changed" if changed else "the task was cleared")
             return None
-        watch = JobWatch(self.service, entry.job_ids, rules=self.rules(), log=self.log)
-        verdict = watch.observe(self.service.fetch(self.hook, entry.job_ids)) or Verdict(Outcome.RUNNING)
+        self._entry = entry
+        pending = self.waiting_for()
+        watch = JobWatch(self.service, pending, rules=self.rules(), log=self.log)
+        verdict = watch.observe(self.service.fetch_all(self.hook, pending)) or Verdict(Outcome.RUNNING)
         if verdict.outcome in (Outcome.FAILED, Outcome.LOST):
             self.log.info("The %s of the earlier try has ended: %s", self._named(entry), verdict.message)
+            self._entry = None
             return None
         self.log.info("Adopting the %s that an earlier try submitted.", self._named(entry))
-        self._entry = entry
         return verdict
 
     def _submit(self, ledger: Ledger, document: dict[str, Any]) -> None:
         from airflow_provider_globus.operators.ledger import Entry
 
-        entry = self._entry or Entry(self.reserve(), self._fingerprint(), ledger.generation)
-        entry.generation, entry.notes = ledger.generation, self.notes()
+        entry = self._entry
+        if entry is None:
+            entry = Entry(self.reserve(), self._fingerprint(), ledger.generation, notes=self.notes())
+        entry.generation = ledger.generation
         self._entry = entry
         ledger.write(entry)
         while True:
@@ -271,12 +304,17 @@ class GlobusJobOperator(GlobusOperator):
             except GlobusTaskLimitError as error:
                 self._wait_for_room(error)
                 continue
+            except GlobusSubmissionUnknownError:
+                # Only a user can tell what has become of it; one who clears the task wants another.
+                ledger.close()
+                raise
             except GlobusServiceError as error:
                 if not is_transient(error):
                     # Refused for good, so nothing runs under this key, and it may not be good for another try.
                     ledger.close()
                 raise
             break
+        entry.sent = True
         ledger.write(entry)
         self.log.info("%s the %s.", "Adopted" if entry.adopted else "Submitted", self._named(entry))
         if self._killed.is_set():
@@ -335,16 +373,17 @@ class GlobusJobOperator(GlobusOperator):
     def _discard(self, entry: Entry, why: str) -> None:
         self.log.info("Not taking over the %s: %s.", self._named(entry), why)
         self._discarded.update(entry.job_ids)
-        if not (entry.adopted or entry.ended):
-            for job_id in entry.job_ids:
-                self.log.info("Cancelling it: %s", self.service.cancel(self.hook, job_id))
+        if entry.adopted or entry.ended:
+            return
+        for job_id in entry.job_ids if self.service.cancellable else entry.job_ids[:1]:
+            self.log.info("Cancelling it: %s", self.service.cancel(self.hook, job_id))
 
     def _announce(self, context: Context | Mapping[str, Any]) -> None:
         """Let the link and downstream tasks know the job while it runs."""
         ti = context["ti"]
         ti.xcom_push(key="globus_job_ids", value=self._job_ids)
-        if url := self.service.url(self.hook.settings.web_app_url, self._job_ids[0]):
-            ti.xcom_push(key=GlobusTaskLink.xcom_url_key, value=url)
+        if url := self.url():
+            ti.xcom_push(key=self.operator_extra_links[0].xcom_url_key, value=url)
             self.log.info("See %s", url)
 
     # Waiting
@@ -355,7 +394,7 @@ class GlobusJobOperator(GlobusOperator):
         verdict = None
         if self.worker_wait or not self.deferrable:
             verdict = wait(
-                JobWatch(self.service, self._job_ids, rules=self.rules(), deadline=deadline, log=self.log),
+                JobWatch(self.service, self.waiting_for(), rules=self.rules(), deadline=deadline, log=self.log),
                 self.hook,
                 poll_interval=self.poll_interval,
                 until=time.time() + self.worker_wait if self.deferrable else None,
@@ -367,7 +406,7 @@ class GlobusJobOperator(GlobusOperator):
         if verdict is None:
             assert self._entry is not None
             cancel = self.cancel_on_kill and not self._entry.adopted
-            self._defer(self.service_name, self._job_ids, deadline, cancel_on_kill=cancel)
+            self._defer(self.service_name, self.waiting_for(), deadline, cancel_on_kill=cancel)
         assert verdict is not None
         return verdict
 
@@ -391,6 +430,11 @@ class GlobusJobOperator(GlobusOperator):
 
     # End
 
+    def _finish(self, ledger: Ledger, verdict: Verdict) -> Any:
+        while self.take(verdict):
+            verdict = self._wait()
+        return self._conclude(ledger, self.reconsider(verdict))
+
     def _conclude(self, ledger: Ledger, verdict: Verdict) -> Any:
         if verdict.outcome == Outcome.SUCCEEDED:
             self.log.info("The %s has succeeded. %s", self._named(self._entry), verdict.progress)
@@ -399,17 +443,17 @@ class GlobusJobOperator(GlobusOperator):
         why = [verdict.message, *self._explain(verdict)]
         if verdict.outcome in (Outcome.STUCK, Outcome.INACTIVE, Outcome.TIMEOUT):
             self._cancel(f"it is {verdict.outcome.value}")
-        if verdict.outcome != Outcome.LOST:
+        if verdict.outcome != Outcome.LOST and (self.service.cancellable or verdict.outcome != Outcome.TIMEOUT):
             ledger.close()
         raise self._error(verdict, "\n  ".join(why))
 
     def _error(self, verdict: Verdict, why: str) -> GlobusJobError:
-        job_id = self._job_ids[0] if self._job_ids else ""
-        url = self.service.url(self.hook.settings.web_app_url, job_id)
+        url = self.url()
+        ending = (ENDINGS if self.service.cancellable else ENDINGS_RUNNING_ON)[verdict.outcome]
         return JOB_ERRORS[verdict.outcome](
-            f"The {self._named(self._entry)} {_ENDINGS[verdict.outcome]}. {why}",
+            f"The {self._named(self._entry)} {ending}. {why}",
             advice=f"See {url}" if url else "",
-            job_id=job_id,
+            job_id=self._job_ids[0] if self._job_ids else "",
             code=verdict.code,
         )
 
@@ -424,25 +468,17 @@ class GlobusJobOperator(GlobusOperator):
     def _cancel(self, why: str) -> None:
         if self._entry is None or self._entry.adopted:
             return
-        for job_id in self._entry.job_ids:
+        for job_id in self._entry.job_ids if self.service.cancellable else self._entry.job_ids[:1]:
             try:
                 answer = self.service.cancel(self.hook, job_id)
             except GlobusError as error:
                 self.log.error("%s %s could NOT be cancelled and may go on: %s", self.service.noun, job_id, error)
             else:
-                self.log.info("Cancelling %s %s since %s: %s", self.service.noun, job_id, why, answer)
+                named_job = job_id if self.service.cancellable else named(self._entry.job_ids)
+                self.log.info("Cancelling %s %s since %s: %s", self.service.noun, named_job, why, answer)
 
     def _named(self, entry: Entry | None) -> str:
-        return f"{self.service.noun} {', '.join(entry.job_ids) if entry else ''}".strip()
-
-
-_ENDINGS = {
-    Outcome.FAILED: "failed",
-    Outcome.STUCK: "was stuck and has been cancelled",
-    Outcome.INACTIVE: "was suspended and has been cancelled",
-    Outcome.LOST: "is lost",
-    Outcome.TIMEOUT: "did not end within execution_timeout and has been cancelled",
-}
+        return f"{self.service.noun} {named(entry.job_ids) if entry else ''}".strip()
 
 
 def settle_seconds() -> float:

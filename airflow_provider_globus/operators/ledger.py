@@ -6,9 +6,12 @@ It is written before the request leaves, survives the worker and the deferral, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import conf
 
 if TYPE_CHECKING:
     import logging
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _KEY = "globus_job"
+_PART_KEY = "globus_part_{}"
+_PART_ENVELOPE = 256
 
 
 @dataclass
@@ -26,7 +31,8 @@ class Entry:
     :param key: what makes Globus accept the submission only once, when the service has such a thing.
     :param fingerprint: digest of the operator's arguments; a changed one asks for another job.
     :param generation: changes when a user clears the task, and stays the same over Airflow's own retries.
-    :param job_ids: ids at Globus, once it has answered.
+    :param job_ids: ids at Globus, as it accepts them.
+    :param sent: all of the submission has been accepted.
     :param adopted: the job was found running and was not submitted by this task: it is not ours to cancel.
     :param closed: this task has given the job up; a retry submits a new one.
     :param ended: the job has succeeded; a retry after a crash at the very end takes its result.
@@ -37,6 +43,7 @@ class Entry:
     fingerprint: str
     generation: int
     job_ids: list[str] = field(default_factory=list)
+    sent: bool = False
     adopted: bool = False
     closed: bool = False
     ended: bool = False
@@ -53,6 +60,7 @@ class Ledger:
 
     def __init__(self, context: Context | Mapping[str, Any], log: logging.Logger | Any) -> None:
         self._store: Any = context.get("task_state_store")
+        self.ti: Any = context["ti"]
         self.generation = int(getattr(context["ti"], "max_tries", 0) or 0)
         if self._store is None:
             log.info(
@@ -83,6 +91,41 @@ class Ledger:
         if (entry := self.read()) is not None:
             self.write(replace(entry, ended=True))
 
+    def keep(self, fingerprint: str, items: Sequence[Any]) -> None:
+        """
+        Keep what has been brought so far, beside what was kept before.
+
+        :param fingerprint: of the operator's arguments: what another job brought is not given back.
+        :param items: JSON; spread over as many entries as Airflow's limit on their size asks for.
+        """
+        number = len(self._parts(fingerprint))
+        for part in _split(items):
+            value = {"fingerprint": fingerprint, "generation": self.generation, "items": part}
+            if self._store is not None:
+                self._store.set(_PART_KEY.format(number), value)
+            else:
+                self.ti.xcom_push(key=_PART_KEY.format(number), value=value)
+            number += 1
+
+    def kept(self, fingerprint: str) -> list[Any]:
+        """All that was kept for these arguments since the task was last cleared."""
+        return [item for part in self._parts(fingerprint) for item in part["items"]]
+
+    def _parts(self, fingerprint: str) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = []
+        while isinstance(part := self._part(len(parts)), dict):
+            if (part["fingerprint"], part["generation"]) != (fingerprint, self.generation):
+                break
+            parts.append(part)
+        return parts
+
+    def _part(self, number: int) -> Any:
+        key = _PART_KEY.format(number)
+        if self._store is not None:
+            return self._store.get(key)
+        # XComs of a task outlive its deferral, though not its next try.
+        return self.ti.xcom_pull(task_ids=self.ti.task_id, key=key, map_indexes=self.ti.map_index)
+
     def is_rerun(self, entry: Entry) -> bool:
         """
         Whether a user cleared the task since the entry was written.
@@ -90,3 +133,19 @@ class Ledger:
         Airflow raises ``max_tries`` when a task is cleared, and never on a retry of its own.
         """
         return entry.generation != self.generation
+
+
+def _split(items: Sequence[Any]) -> Iterator[list[Any]]:
+    """Groups of items, each below the size from which on Airflow warns, or one alone."""
+    limit = conf.getint("state_store", "max_value_storage_bytes", fallback=65535) or 4_000_000
+    part: list[Any] = []
+    size = _PART_ENVELOPE
+    for item in items:
+        needed = len(json.dumps(item)) + 2
+        if part and size + needed > limit:
+            yield part
+            part, size = [], _PART_ENVELOPE
+        part.append(item)
+        size += needed
+    if part:
+        yield part

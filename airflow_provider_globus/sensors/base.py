@@ -14,7 +14,8 @@ from airflow_provider_globus.exceptions import GlobusError, GlobusInputError, is
 from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event
-from airflow_provider_globus.operators.base import JOB_ERRORS, default_deferrable, settle_seconds
+from airflow_provider_globus.operators.base import default_deferrable, settle_seconds
+from airflow_provider_globus.operators.endings import JOB_ERRORS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,7 +67,7 @@ class GlobusJobSensor(BaseSensorOperator):
         return GlobusInputError(f"{type(self).__name__}: {message}", advice=advice)
 
     @abstractmethod
-    def job_id(self) -> str:
+    def job_ids(self) -> list[str]:
         """What to wait for, checked."""
 
     def rules(self) -> dict[str, Any]:
@@ -90,9 +91,9 @@ class GlobusJobSensor(BaseSensorOperator):
         """Look once."""
         if self._watch is None:
             service = job_service(self.service_name)
-            self._watch = JobWatch(service, [self.job_id()], rules=self.rules(), log=self.log)
+            self._watch = JobWatch(service, self.job_ids(), rules=self.rules(), log=self.log)
         try:
-            verdict = self._watch.observe(self._watch.service.fetch(self.hook, self._watch.job_ids))
+            verdict = self._watch.observe(self._watch.service.fetch_all(self.hook, self._watch.pending))
         except GlobusError as error:
             if not is_transient(error):
                 raise
@@ -111,7 +112,7 @@ class GlobusJobSensor(BaseSensorOperator):
         now = time.time()
         trigger = GlobusJobTrigger(
             service=self.service_name,
-            job_ids=[self.job_id()],
+            job_ids=self.job_ids(),
             globus_conn_id=self.globus_conn_id,
             poll_interval=self.poke_interval,
             rules=self.rules(),

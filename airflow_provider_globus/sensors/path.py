@@ -57,9 +57,9 @@ class GlobusPathSensor(GlobusJobSensor):
         if self.min_files < 0 or stable_for < 0:
             raise self.refuse("min_files and stable_for must not be below 0.")
 
-    def job_id(self) -> str:
+    def job_ids(self) -> list[str]:
         """The condition as text."""
-        return self._condition.job_id
+        return [self._condition.job_id]
 
     def rules(self) -> dict[str, Any]:
         """How long the files must stay as they are."""

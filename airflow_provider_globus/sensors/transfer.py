@@ -40,14 +40,14 @@ class GlobusTransferTaskSensor(GlobusJobSensor):
         self.stuck_grace = stuck_grace
         self.fatal_nice_statuses = fatal_nice_statuses
 
-    def job_id(self) -> str:
+    def job_ids(self) -> list[str]:
         """The task's id."""
         if not is_uuid(self.transfer_task_id):
             raise self.refuse(
                 f"transfer_task_id {self.transfer_task_id!r} is no UUID.",
                 "Pass the task_id of a transfer, for example transfer.output['task_id'].",
             )
-        return self.transfer_task_id
+        return [self.transfer_task_id]
 
     def rules(self) -> dict[str, Any]:
         """How long to bear which faults, and whether skipped files are a failure."""

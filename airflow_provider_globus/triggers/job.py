@@ -11,7 +11,22 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.jobs import job_service
+from airflow_provider_globus.jobs.base import named
 from airflow_provider_globus.jobs.watch import JobWatch
+
+
+class JobEvent(TriggerEvent):
+    """
+    The end of the waiting, which the triggerer logs without what the job has brought: that may be megabytes.
+
+    Airflow hands it on by its payload, as it does any trigger event.
+    """
+
+    def __repr__(self) -> str:
+        said = {name: self.payload[name] for name in ("service", "outcome", "code", "message")}
+        return f"TriggerEvent<{said}>"
+
+    __str__ = __repr__
 
 
 class GlobusJobTrigger(BaseTrigger):
@@ -78,7 +93,7 @@ class GlobusJobTrigger(BaseTrigger):
         event = await self._event(watch)
         if self.not_before is not None:
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
-        yield TriggerEvent(event)
+        yield JobEvent(payload=event)
 
     async def _event(self, watch: JobWatch) -> dict[str, Any]:
         from airflow_provider_globus.triggers.poller import poller_for
@@ -106,5 +121,8 @@ class GlobusJobTrigger(BaseTrigger):
         from airflow_provider_globus.hooks.globus import GlobusHook
 
         service, hook = job_service(self.service), GlobusHook(self.globus_conn_id, caller="triggerer")
+        if not service.cancellable:
+            self.log.warning("%s %s: %s", service.noun, named(self.job_ids), service.cancel(hook, self.job_ids[0]))
+            return
         for job_id in self.job_ids:
             self.log.info("Cancelling %s %s: %s", service.noun, job_id, service.cancel(hook, job_id))

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -43,9 +43,11 @@ class _Subscription:
         self.looks: asyncio.Queue[Look] = asyncio.Queue()
         self.failures = 0
 
-    def deliver(self, answers: Mapping[str, Answer], began: float) -> bool:
+    def deliver(self, answers: Mapping[str, Answer], began: float, settled: Callable[[Document], bool]) -> bool:
         """
         Hand over what the round that began then has brought, and plan the next.
+
+        :param settled: tells which documents whoever waits keeps: those jobs are not asked after again.
 
         :return: ``False`` while some of these jobs have not been asked for yet.
         """
@@ -57,6 +59,8 @@ class _Subscription:
         # Counted from the beginning of the round: a long one must not stretch the interval.
         self.due = time.monotonic() + backoff(self.interval, self.failures, error) if error else began + self.interval
         known = {job_id: answer for job_id, answer in mine.items() if isinstance(answer, dict)}
+        if not error:
+            self.job_ids = [job_id for job_id in mine if job_id not in known or not settled(known[job_id])]
         self.looks.put_nowait(error or known)
         return True
 
@@ -123,7 +127,7 @@ class Poller:
                 asked = await self._ask(batch)
                 outage = next((a for a in asked.values() if isinstance(a, GlobusError) and is_transient(a)), None)
                 answers |= asked
-            due = [subscription for subscription in due if not subscription.deliver(answers, began)]
+            due = [waiting for waiting in due if not waiting.deliver(answers, began, self._service.settled)]
 
     async def _ask(self, batch: Sequence[str]) -> dict[str, Answer]:
         try:

@@ -7,6 +7,7 @@ import pytest
 
 from airflow_provider_globus.exceptions import GlobusAuthError, GlobusRateLimitError, GlobusUnavailableError
 from airflow_provider_globus.jobs.base import Outcome
+from airflow_provider_globus.jobs.compute import ComputeTasks
 from airflow_provider_globus.jobs.transfer import TransferJobs
 from airflow_provider_globus.jobs.watch import MAX_BACKOFF, JobWatch, backoff, verdict_of_event
 
@@ -115,3 +116,23 @@ def test_backoff_grows_is_capped_and_heeds_globus() -> None:
     assert 30 <= backoff(10, 3, error) <= 50
     assert backoff(10, 50, error) <= MAX_BACKOFF * 1.25
     assert backoff(10, 1, GlobusRateLimitError("x", retry_after=700)) >= 700
+
+
+def test_what_has_ended_is_kept_and_not_asked_for_again(clock: Clock) -> None:
+    watch = JobWatch(ComputeTasks(), ["a", "b"], log=LOG, clock=clock)
+    assert watch.pending == ["a", "b"]
+    watch.observe(
+        {"a": {"task_id": "a", "status": "success", "result": "1"}, "b": {"task_id": "b", "status": "running"}}
+    )
+    assert watch.pending == ["b"]
+    verdict = watch.observe({"b": {"task_id": "b", "status": "success", "result": "2"}})
+    assert verdict is not None
+    assert {name: document["result"] for name, document in verdict.result["documents"].items()} == {"a": "1", "b": "2"}
+
+
+def test_a_timeout_says_how_it_stood(watch: JobWatch, clock: Clock) -> None:
+    watch.observe(task(files_transferred=2))
+    clock.now = 6000.0
+    verdict = watch.check_deadline()
+    assert verdict is not None
+    assert verdict.message == "The time allowed for it is over. Last seen: 2 of 3 files, 0 B."

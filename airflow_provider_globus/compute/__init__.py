@@ -1,0 +1,1 @@
+"""How functions and their arguments travel to Globus Compute, and how results come back."""

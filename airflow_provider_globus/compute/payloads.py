@@ -1,0 +1,152 @@
+"""Arguments on their way out, results on their way back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from airflow_provider_globus.exceptions import GlobusInputError, GlobusResultError
+
+#: How results may come back. ``dill`` runs code of the endpoint's choosing in the process that reads the result.
+ResultSerializer = Literal["json", "dill"]
+
+#: What Compute takes in one submission (its documentation: 10 MB), less some room for what surrounds the arguments.
+SUBMISSION_BYTES = 10_000_000
+_ENVELOPE_BYTES = 16_384
+
+#: by class, as the endpoint imports it
+_STRATEGIES = {"json": "JSONData", "dill": "DillDataBase64"}
+
+
+class Arguments(NamedTuple):
+    """The arguments of one call."""
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+
+def pack_arguments(arguments: Arguments, where: str = "") -> str:
+    """
+    The arguments of a call as Compute takes them: JSON when they are JSON already, else dill.
+
+    :param where: says which call is meant, for an error.
+    :raises GlobusInputError: naming the argument that cannot travel.
+    """
+    from globus_compute_sdk.serialize import ComputeSerializer
+
+    args = [_plain_sequence(value) for value in arguments.args]
+    kwargs = {name: _plain_sequence(value) for name, value in arguments.kwargs.items()}
+    for name, value in (*((f"op_args[{n}]", v) for n, v in enumerate(args)), *kwargs.items()):
+        _refuse_airflow_objects(name, value, where)
+    buffers = [_serialize(args, lambda n: f"op_args[{n}]", where), _serialize(kwargs, str, where)]
+    return ComputeSerializer().pack_buffers(buffers)
+
+
+def _plain_sequence(value: Any) -> Any:
+    # The results of a mapped task come as Airflow's own lazy sequence.
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, list, tuple)):
+        return list(value)
+    return value
+
+
+def _refuse_airflow_objects(name: str, value: Any, where: str) -> None:
+    if type(value).__module__.partition(".")[0] == "airflow":
+        raise GlobusInputError(
+            f"The argument {name}{where} is an Airflow {type(value).__name__}, which never travels to an endpoint.",
+            advice="Pass the values that the function needs, for example '{{ ds }}' or '{{ ti.xcom_pull(...) }}'.",
+        )
+
+
+def _serialize(values: list[Any] | dict[str, Any], name: Any, where: str) -> str:
+    from globus_compute_sdk.errors import SerializationError
+    from globus_compute_sdk.serialize import ComputeSerializer, DillDataBase64, JSONData
+
+    if is_json(values):
+        return ComputeSerializer(strategy_data=JSONData).serialize(values)
+    by_dill = ComputeSerializer(strategy_data=DillDataBase64)
+    try:
+        return by_dill.serialize(values)
+    except SerializationError:
+        pass
+    for key, value in enumerate(values) if isinstance(values, list) else values.items():
+        try:
+            by_dill.serialize([value])
+        except SerializationError as error:
+            raise GlobusInputError(
+                f"The argument {name(key)}{where} ({type(value).__name__}) cannot be serialised: {error.__cause__}.",
+                advice="Pass plain data, or a path that the function opens itself.",
+            ) from None
+    raise GlobusInputError(f"The arguments{where} cannot be serialised together.")
+
+
+def is_json(value: Any) -> bool:
+    """Whether ``value`` comes back from JSON as it was."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return type(value) in (type(None), str, bool, int, float)
+    if type(value) is list:
+        return all(map(is_json, value))
+    return type(value) is dict and all(type(key) is str and is_json(item) for key, item in value.items())
+
+
+def chunks(payloads: Sequence[str]) -> list[list[str]]:
+    """
+    Split payloads into as few submissions as the service's limit allows, in their order.
+
+    :raises GlobusInputError: when one alone is too large.
+    """
+    limit = SUBMISSION_BYTES - _ENVELOPE_BYTES
+    found: list[list[str]] = []
+    size = limit
+    for number, payload in enumerate(payloads):
+        # As JSON, the text is a little longer than it is.
+        needed = json_length(payload) + 2
+        if needed > limit:
+            which = f" of input {number}" if len(payloads) > 1 else ""
+            raise GlobusInputError(
+                f"The arguments{which} take {needed / 1e6:.1f} MB; "
+                f"Globus Compute takes {SUBMISSION_BYTES / 1e6:.0f} MB in one submission.",
+                advice="Move the data with Globus Transfer, and pass the path of the file.",
+            )
+        if size + needed > limit:
+            found.append([])
+            size = 0
+        found[-1].append(payload)
+        size += needed
+    return found
+
+
+def json_length(text: str) -> int:
+    """Bytes of a text in JSON."""
+    return len(json.dumps(text))
+
+
+def result_strategies(serializer: ResultSerializer) -> list[str]:
+    """What a submission asks the endpoint to serialise results with."""
+    return [f"globus_compute_sdk.serialize.{_STRATEGIES[serializer]}"]
+
+
+def unpack_result(result: str, serializer: ResultSerializer) -> Any:
+    """
+    Read a result.
+
+    :raises GlobusResultError: when it is not serialised as asked for; nothing of it has then been read.
+    """
+    from globus_compute_sdk.serialize import DillDataBase64, JSONData
+
+    # Not the SDK's own allow-list of deserialisers: it wants one for code on it, and reading code runs it.
+    for strategy in (JSONData,) if serializer == "json" else (JSONData, DillDataBase64):
+        if result.startswith(strategy.identifier):
+            try:
+                return strategy().deserialize(result)
+            except Exception as error:
+                raise GlobusResultError(
+                    f"The result cannot be read: {type(error).__name__}: {error}.",
+                    advice="With result_serializer='dill', this worker needs the classes and versions that the "
+                    "endpoint has; plain data as a JSON result needs neither.",
+                ) from None
+    raise GlobusResultError(
+        f"The endpoint did not send the result as {serializer}, so it was not read.",
+        advice="Update the endpoint: it must honour result_serializers. Only if you trust whoever runs it to run code "
+        "in your Airflow workers, set result_serializer='dill'.",
+    )

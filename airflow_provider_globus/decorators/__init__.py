@@ -1,0 +1,1 @@
+"""TaskFlow decorators: functions of a DAG that run at Globus."""

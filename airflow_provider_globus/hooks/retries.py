@@ -1,0 +1,34 @@
+"""How the SDK's clients send a request again, by what the request is for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from globus_sdk.transport import RetryCheckResult, RetryConfig, RetryContext
+
+#: ``patient``: whatever may pass is tried again. ``polling``: whoever asks has pauses of its own. ``once``: only what
+#: the service has refused, since it may have done what it did not answer.
+Manner = Literal["patient", "polling", "once"]
+
+
+def retry_config(manner: Manner) -> RetryConfig:
+    """The SDK's settings for a manner; each client needs one of its own."""
+    from globus_sdk.transport import RetryCheckCollection, RetryConfig
+
+    if manner == "patient":
+        return RetryConfig(max_retries=4, max_sleep=30)
+    if manner == "polling":
+        # With one retry and nothing to retry but authorization and the network, a poll never sleeps for long.
+        return RetryConfig(max_retries=1, max_sleep=1, retry_after_status_codes=(), transient_error_status_codes=())
+    checks = RetryCheckCollection()
+    checks.register_check(_unanswered_is_final)
+    return RetryConfig(
+        max_retries=6, max_sleep=30, retry_after_status_codes=(429,), transient_error_status_codes=(), checks=checks
+    )
+
+
+def _unanswered_is_final(context: RetryContext) -> RetryCheckResult:
+    from globus_sdk.transport import RetryCheckResult
+
+    return RetryCheckResult.no_decision if context.exception is None else RetryCheckResult.do_not_retry
