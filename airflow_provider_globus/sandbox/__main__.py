@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=_DEFAULT_PORT, help="0 takes a free one (default %(default)s)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     serve.add_argument(
-        "--seed", metavar="FILE", help="YAML file with clients, identities, collections, rules, settings"
+        "--seed", metavar="FILE", help="YAML file with clients, identities, collections, Compute endpoints, settings"
     )
     serve.add_argument("--clock-scale", type=float, default=1.0, help="sandbox seconds in a real second")
     serve.add_argument("--random-seed", help="make ids and tokens the same in every run")
@@ -93,9 +93,11 @@ def _serve(sandbox: GlobusSandbox) -> int:
         "# For the Globus SDK and CLI, and as Airflow connection globus_default. The credentials are the same in every"
     )
     print(f"# sandbox and open nothing else.\n{_exports(sandbox)}\n", flush=True)
-    aliases = json.loads(sandbox.connection)["extra"]["collections"]
-    for alias, collection_id in aliases.items():
-        print(f"# collection {alias}: {collection_id} {sandbox.world.transfer.collections[collection_id].root}")
+    extra, world = json.loads(sandbox.connection)["extra"], sandbox.world
+    for alias, collection_id in extra["collections"].items():
+        print(f"# collection {alias}: {collection_id} {world.transfer.collections[collection_id].root}")
+    for alias, endpoint_id in extra["compute_endpoints"].items():
+        print(f"# Compute endpoint {alias}: {endpoint_id} {world.compute.endpoints[endpoint_id].folder}")
     print(f"# control plane: {sandbox.url}/_sandbox/state\n", flush=True)
     try:
         ended.wait()

@@ -1,4 +1,4 @@
-"""The page of a task, as the Globus web app has one: what it moves, how far it is, what happened."""
+"""The page of a transfer task, as the Globus web app has one: what it moves, how far it is, what happened."""
 
 from __future__ import annotations
 
@@ -30,17 +30,29 @@ pre { margin: 0; white-space: pre-wrap; font-size: .85rem; }
 def activity_page(task: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> str:
     """Return the page of a task from its wire document and its events; it reloads itself until the task is done."""
     status = str(task["status"])
-    refresh = "" if status in ("SUCCEEDED", "FAILED") else f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">'
-    title = escape(str(task.get("label") or f"{str(task['type']).capitalize()} task"))
+    return page(
+        title=str(task.get("label") or f"{str(task['type']).capitalize()} task"),
+        status=status,
+        colour=_COLOURS.get(status, "#55555a"),
+        subtitle=f"Globus sandbox · task {task['task_id']}",
+        body=f"""{_progress(task)}
+<table>{fact_rows(_facts(task))}</table>
+<table><tr><th>Time</th><th>Event</th><th>Details</th></tr>{_events(events)}</table>""",
+        refreshing=status not in ("SUCCEEDED", "FAILED"),
+    )
+
+
+def page(*, title: str, status: str, colour: str, subtitle: str, body: str, refreshing: bool) -> str:
+    """Return a page about something that has a status; `body` is HTML, the rest is text."""
+    refresh = f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">' if refreshing else ""
+    title, status = escape(title), escape(status)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{refresh}
-<title>{title} · {escape(status)} · Globus sandbox</title><style>{_STYLE}</style></head>
+<title>{title} · {status} · Globus sandbox</title><style>{_STYLE}</style></head>
 <body><main>
-<h1>{title} <span class="status" style="background:{_COLOURS.get(status, "#55555a")}">{escape(status)}</span></h1>
-<small>Globus sandbox · task {escape(str(task["task_id"]))}</small>
-{_progress(task)}
-<table>{_rows(_facts(task))}</table>
-<table><tr><th>Time</th><th>Event</th><th>Details</th></tr>{_events(events)}</table>
+<h1>{title} <span class="status" style="background:{colour}">{status}</span></h1>
+<small>{escape(subtitle)}</small>
+{body}
 </main></body></html>
 """
 
@@ -74,7 +86,8 @@ def _facts(task: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _rows(facts: Mapping[str, Any]) -> str:
+def fact_rows(facts: Mapping[str, Any]) -> str:
+    """Return a table row for each fact that is known."""
     return "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
         for name, value in facts.items()

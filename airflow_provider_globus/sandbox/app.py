@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from airflow_provider_globus.sandbox.auth import routes as auth_routes
+from airflow_provider_globus.sandbox.compute import routes as compute_routes
 from airflow_provider_globus.sandbox.control import CONTROL
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.service import Answer, Handler, Service, ServiceRequest
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SERVICES: tuple[Service, ...] = (auth_routes.SERVICE, transfer_routes.SERVICE, *UNSERVED)
+SERVICES: tuple[Service, ...] = (
+    auth_routes.SERVICE,
+    transfer_routes.SERVICE,
+    compute_routes.SERVICE,
+    *UNSERVED,
+)
 # Handlers mostly wait (for S3, for a clock); this many may do so at once.
 _HANDLER_THREADS = 64
 
@@ -137,9 +143,9 @@ class _Gateway:
         request = exchange.service_request(path_params)
         if not route.public:
             identity_id = request.caller.identity_id
-            rate = self._world.settings.rate_limit_per_second
-            if route.service.rate_limited and rate is not None:
-                self._world.meter.count(identity_id, rate)
+            rate = route.service.rate_limit(self._world.settings)
+            if rate is not None:
+                self._world.meter.count(route.service.name, identity_id, rate)
         return route.handler(request)
 
 
@@ -178,7 +184,8 @@ class _Exchange:
         if isinstance(answer, ServiceError):
             self._code = answer.code
             document = self.service.render_error(answer, self.request_id, self.path)
-            answer = Answer({**document, **answer.extra}, answer.status, answer.headers)
+            headers = {**self.service.error_headers(answer), **answer.headers}
+            answer = Answer({**document, **answer.extra}, answer.status, headers)
         elif isinstance(answer.body, dict) and isinstance(answer.body.get("code"), str):
             self._code = answer.body["code"]
         is_json = answer.content_type == "application/json" and not isinstance(answer.body, str)

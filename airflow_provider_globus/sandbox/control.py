@@ -1,4 +1,4 @@
-"""The control plane, ``/_sandbox/…``: look at a sandbox and change it from outside; and the page of a task.
+"""The control plane, ``/_sandbox/…``: look at a sandbox and change it from outside; and pages for people.
 
 It takes no credentials, which is one reason why the sandbox binds loopback only. Faults never touch it, and the
 journal does not list it.
@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_globus import __version__
 from airflow_provider_globus.sandbox.activity import activity_page
+from airflow_provider_globus.sandbox.compute.page import endpoint_page
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.seed import Seed
 from airflow_provider_globus.sandbox.service import Answer, Route, Service, ServiceRequest
@@ -135,6 +136,17 @@ def _activity(request: ServiceRequest) -> Answer:
     return Answer(page, content_type="text/html")
 
 
+def _compute_endpoint(request: ServiceRequest) -> Answer:
+    """Show a Compute endpoint to people: the page that the provider's link in the Airflow UI opens."""
+    endpoint_id, compute = request.path_params["endpoint_id"], request.world.compute
+    endpoint = compute.endpoints.get(endpoint_id)
+    if endpoint is None:
+        raise ServiceError(404, "NotFound", f"There is no Compute endpoint {endpoint_id!r} in this sandbox")
+    with compute.changed:
+        tasks = [compute.look(task) for task in compute.tasks.values() if task.endpoint_id == endpoint.id]
+    return Answer(endpoint_page(endpoint, tasks), content_type="text/html")
+
+
 def _checked(do: Callable[[], Any]) -> Any:
     """Do something and answer 400 with the reason when it is refused."""
     try:
@@ -152,7 +164,7 @@ def _number(value: Any, name: str) -> float:
 
 CONTROL = Service(
     name="control",
-    prefixes=("/_sandbox/", "/activity/"),
+    prefixes=("/_sandbox/", "/activity/", "/compute/endpoints/"),
     routes=tuple(
         Route(method, path, handler, public=True)
         for method, path, handler in (
@@ -172,6 +184,7 @@ CONTROL = Service(
             ("POST", "/_sandbox/clock", _change_clock),
             ("POST", "/_sandbox/revoke", _revoke),
             ("GET", "/activity/{task_id}", _activity),
+            ("GET", "/compute/endpoints/{endpoint_id}", _compute_endpoint),
         )
     ),
     render_error=plain_error,

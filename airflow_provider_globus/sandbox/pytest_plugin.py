@@ -1,12 +1,13 @@
-"""Pytest fixtures for tests of DAGs that use Globus: a sandbox for each test, and collections on folders.
+"""Pytest fixtures for tests of DAGs that use Globus: a sandbox for each test, collections and Compute on folders.
 
 pytest loads this module wherever the package is installed, so it imports nothing until a fixture is used.
 
 ::
 
-    def test_my_dag(globus_sandbox, globus_collection):
+    def test_my_dag(globus_sandbox, globus_collection, globus_compute_endpoint):
         globus_collection("instrument", files={"run1/a.dat": b"…"})
         scratch = globus_collection("scratch")
+        globus_compute_endpoint("hpc", folder=scratch.folder)
         dag.test()                                  # the connection globus_default leads to the sandbox
         assert (scratch.folder / "run1/a.dat").exists()
         assert globus_sandbox.journal.count("transfer", "POST", "/v0.10/transfer") == 1
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from airflow_provider_globus.sandbox.compute.state import ComputeEndpoint
     from airflow_provider_globus.sandbox.server import GlobusSandbox
 
 CONNECTION_VARIABLE = "AIRFLOW_CONN_GLOBUS_DEFAULT"
@@ -44,6 +46,13 @@ class CollectionFactory(Protocol):
         """Make a collection with these files; `more` goes to `GlobusSandbox.add_collection`."""
 
 
+class ComputeEndpointFactory(Protocol):
+    """Makes Compute endpoints; see the fixture `globus_compute_endpoint`."""
+
+    def __call__(self, name: str = "hpc", **more: Any) -> ComputeEndpoint:
+        """Make an endpoint; `more` goes to `GlobusSandbox.add_compute_endpoint`."""
+
+
 @pytest.fixture(scope="session")
 def _globus_sandbox_server() -> Iterator[GlobusSandbox]:
     """One server for all tests of the session: resetting it takes a millisecond, starting it more."""
@@ -58,7 +67,7 @@ def globus_sandbox(_globus_sandbox_server: GlobusSandbox, monkeypatch: pytest.Mo
     """Globus on loopback, as new for each test.
 
     Airflow's connection ``globus_default`` and the environment of the Globus SDK and CLI lead to it, and the
-    connection knows every collection by its alias or name as soon as it is added.
+    connection knows every collection and Compute endpoint by its alias or name as soon as it is added.
     """
     sandbox = _globus_sandbox_server
     sandbox.reset()
@@ -99,5 +108,15 @@ def globus_collection(globus_sandbox: GlobusSandbox, tmp_path: Path) -> Collecti
             more |= {"kind": "guest", "host": host.id, "base_path": base_path}
         collection = globus_sandbox.add_collection(name, folder if host is None else None, **more)
         return CollectionFolder(collection.id, collection.name, folder)
+
+    return make
+
+
+@pytest.fixture
+def globus_compute_endpoint(globus_sandbox: GlobusSandbox, tmp_path: Path) -> ComputeEndpointFactory:
+    """Return a factory of Compute endpoints whose home is a folder of ``tmp_path``, unless told otherwise."""
+
+    def make(name: str = "hpc", **more: Any) -> ComputeEndpoint:
+        return globus_sandbox.add_compute_endpoint(name, **{"folder": tmp_path / name, **more})
 
     return make

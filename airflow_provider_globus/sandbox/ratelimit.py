@@ -1,4 +1,4 @@
-"""The limit on requests a second: metered for each identity over ten seconds, as Globus does."""
+"""The limits on requests: metered for each identity and service over ten seconds, as Globus does."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ class RateMeter:
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._requests: dict[str, deque[float]] = {}
+        self._requests: dict[tuple[str, str], deque[float]] = {}
 
-    def count(self, identity_id: str, per_second: float) -> None:
-        """Count one request; raises a 429 that says when to come back when there were too many."""
+    def count(self, service: str, identity_id: str, per_window: float) -> None:
+        """Count one request; raises a 429 that says when to come back when there were too many.
+
+        :param per_window: requests that are allowed in ten seconds; at least one always is.
+        """
         now = self._clock.time()
-        allowed = max(1, int(per_second * WINDOW_SECONDS))
+        allowed = max(1, int(per_window))
         with self._lock:
-            recent = self._requests.setdefault(identity_id, deque())
+            recent = self._requests.setdefault((service, identity_id), deque())
             while recent and recent[0] <= now - WINDOW_SECONDS:
                 recent.popleft()
             if len(recent) < allowed:
@@ -38,7 +41,7 @@ class RateMeter:
         raise ServiceError(
             429,
             "RateLimitExceeded",
-            f"More than {per_second:g} requests a second over {WINDOW_SECONDS:g} seconds",
+            f"More than {allowed} requests in {WINDOW_SECONDS:g} seconds",
             # Clients wait in real time.
             headers={"Retry-After": str(max(1, math.ceil(wait / self._clock.scale)))},
         )

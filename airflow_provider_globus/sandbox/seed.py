@@ -12,6 +12,9 @@
       - {name: Archive, alias: archive, root: "s3://archive/raw", s3_endpoint_url: "http://127.0.0.1:9000",
          s3_access_key_id_env: ARCHIVE_KEY_ID, s3_secret_access_key_env: ARCHIVE_SECRET}
       - {name: Shared results, kind: guest, host: instrument, base_path: /results}
+    compute_endpoints:
+      - {name: HPC cluster, alias: hpc, folder: ./hpc, workers: 4, env: {OMP_NUM_THREADS: 1}}
+      - {name: HPC MPI, alias: mpi, folder: ./hpc, mpi: true}
     rules:
       - {collection: Shared results, path: /, principal: ada@example.org, permissions: r}
     faults:
@@ -61,6 +64,23 @@ _FIELDS: dict[str, set[str]] = {
         "public",
         "default_directory",
     },
+    "compute_endpoints": {
+        "name",
+        "alias",
+        "id",
+        "folder",
+        "workers",
+        "owner",
+        "public",
+        "allowed_functions",
+        "multi_user",
+        "user_config_schema",
+        "mpi",
+        "online",
+        "env",
+        "memory_limit_bytes",
+        "task_folders",
+    },
     "rules": {"collection", "path", "principal", "principal_type", "permissions", "expiration_date"},
 }
 _REQUIRED = {
@@ -68,9 +88,10 @@ _REQUIRED = {
     "identities": ("username",),
     "refresh_tokens": (),
     "collections": ("name",),
+    "compute_endpoints": ("name",),
     "rules": ("collection", "path"),
 }
-_SECTIONS = {"settings", "clients", "identities", "collections", "rules", "faults"}
+_SECTIONS = {"settings", "clients", "identities", "collections", "compute_endpoints", "rules", "faults"}
 
 
 class SeedError(ValueError):
@@ -107,6 +128,8 @@ class Seed:
         tokens = [token for entry in self._entries("identities") for token in _add_identity(world, entry)]
         for entry in self._entries("collections"):
             _located(f"collection {entry['name']!r}", self._add_collection, world, entry)
+        for entry in self._entries("compute_endpoints"):
+            _located(f"compute endpoint {entry['name']!r}", self._add_compute_endpoint, world, entry)
         # Consents and rules speak of collections, which are there by now.
         for username, token in tokens:
             _located(f"refresh token of {username!r}", _add_refresh_token, world, username, token)
@@ -123,10 +146,20 @@ class Seed:
         fields = {"id": _stable_id("collection", entry["name"]), **entry}
         root = entry.get("root")
         if root and not str(root).startswith("s3://"):
-            folder = self.folder / Path(root).expanduser()
-            folder.mkdir(parents=True, exist_ok=True)
-            fields["root"] = folder
+            fields["root"] = self._made(root)
         world.transfer.add_collection(**fields)
+
+    def _add_compute_endpoint(self, world: World, entry: dict[str, Any]) -> None:
+        fields = {"id": _stable_id("compute endpoint", entry["name"]), **entry}
+        if entry.get("folder"):
+            fields["folder"] = self._made(entry["folder"])
+        world.compute.add_endpoint(**fields)
+
+    def _made(self, path: Any) -> Path:
+        """Return a folder of the seed, made when missing."""
+        folder = self.folder / Path(path).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def _checked_document(document: Any, where: str) -> Mapping[str, Any]:

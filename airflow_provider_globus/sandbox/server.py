@@ -17,17 +17,20 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from airflow_provider_globus.sandbox.app import build_app
 from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID, Client
+from airflow_provider_globus.sandbox.compute.state import DEFAULT_MEMORY_LIMIT_BYTES
 from airflow_provider_globus.sandbox.seed import Seed
 from airflow_provider_globus.sandbox.world import Settings, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from starlette.types import ASGIApp
 
     from airflow_provider_globus.sandbox.auth.state import Identity
     from airflow_provider_globus.sandbox.clock import SandboxClock
+    from airflow_provider_globus.sandbox.compute.amqp import ComputeAmqp
+    from airflow_provider_globus.sandbox.compute.state import ComputeEndpoint
     from airflow_provider_globus.sandbox.faults import Faults
     from airflow_provider_globus.sandbox.journal import Entry, Journal
     from airflow_provider_globus.sandbox.transfer.state import Collection
@@ -58,6 +61,7 @@ class GlobusSandbox:
     :param clock_scale: sandbox seconds in a real second.
     :param random_seed: makes ids and tokens the same in every run.
     :param on_request: told of every answered request.
+    :param amqp_url: a broker (see `rabbitmq.py`), which real Compute endpoints and the SDK's ``Executor`` need.
     """
 
     def __init__(
@@ -71,12 +75,15 @@ class GlobusSandbox:
         random_seed: int | str | None = None,
         allow_non_loopback: bool = False,
         on_request: Callable[[Entry], None] | None = None,
+        amqp_url: str | None = None,
     ) -> None:
         if not allow_non_loopback:
             _require_loopback(host)
         self._address = (host, port)
         self._any_host = allow_non_loopback
         self._on_request = on_request
+        self._amqp_url = amqp_url
+        self._amqp: ComputeAmqp | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         # Told when `connection` changes: the pytest fixture keeps an environment variable in step.
@@ -102,13 +109,28 @@ class GlobusSandbox:
         self._thread.start()
         if not self._server.ready.wait(_START_SECONDS):
             raise RuntimeError(f"The Globus sandbox did not start within {_START_SECONDS:g} seconds")
+        if self._amqp_url is not None:
+            self._connect(self._amqp_url)
         return self
+
+    def _connect(self, amqp_url: str) -> None:
+        # Imported here: only who has a broker pays for a client of it.
+        from airflow_provider_globus.sandbox.compute.amqp import ComputeAmqp
+
+        self._amqp = ComputeAmqp(self.world.compute, amqp_url)
+        try:
+            self._amqp.start()
+        except ConnectionError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End all tasks, close all connections and free the port; a second call does nothing."""
         if self._thread is None or self._server is None:
             return
         self.world.close()
+        if self._amqp is not None:
+            self._amqp.close()
         self._server.stop()
         self._thread.join(_STOP_SECONDS)
         self._thread = self._server = None
@@ -173,7 +195,7 @@ class GlobusSandbox:
 
     @property
     def connection(self) -> str:
-        """The Airflow connection (JSON) for the default client, with an alias for every collection."""
+        """The Airflow connection (JSON) for the default client, with aliases for collections and Compute endpoints."""
         return self.connection_for(self._default_client)
 
     def connection_for(self, client: Client, *, refresh_token: str | None = None) -> str:
@@ -183,6 +205,7 @@ class GlobusSandbox:
             "collections": {
                 c.alias or c.name: c.id for c in self.world.transfer.collections.values() if c.kind != "endpoint"
             },
+            "compute_endpoints": {e.alias or e.name: e.id for e in self.world.compute.endpoints.values()},
         }
         if refresh_token is not None:
             extra |= {"app_type": "user", "refresh_token": refresh_token}
@@ -235,6 +258,61 @@ class GlobusSandbox:
         )
         self._changed()
         return collection
+
+    def add_compute_endpoint(
+        self,
+        name: str,
+        *,
+        id: str | None = None,
+        alias: str | None = None,
+        folder: str | Path | None = None,
+        workers: int = 2,
+        owner: str | None = None,
+        public: bool = False,
+        allowed_functions: Iterable[str] | None = None,
+        multi_user: bool = False,
+        user_config_schema: Mapping[str, Any] | None = None,
+        mpi: bool = False,
+        online: bool = True,
+        env: Mapping[str, str] | None = None,
+        memory_limit_bytes: int | None = DEFAULT_MEMORY_LIMIT_BYTES,
+        task_folders: bool = True,
+    ) -> ComputeEndpoint:
+        """Make a folder of this machine a Compute endpoint: functions sent there run, in processes of their own.
+
+        :param alias: the name DAGs may use for it; its own name when left out.
+        :param folder: the home of its functions, made when missing; a temporary one when left out.
+        :param workers: how many tasks run at once.
+        :param owner: id or username of the identity that owns it; the default client when left out.
+        :param public: whether others may use it.
+        :param allowed_functions: ids of the only functions it runs; all when left out.
+        :param multi_user: whether it says that it serves many users.
+        :param user_config_schema: JSON schema of the ``user_endpoint_config`` it takes; anything when left out.
+        :param mpi: whether it runs MPI tasks, and only those: each needs a ``resource_specification``.
+        :param online: whether it is there; `go_offline` and `go_online` of what is returned change it.
+        :param env: more environment variables for its functions, which see none of this process's.
+        :param memory_limit_bytes: a task that needs more is killed, as by a batch system; None is no limit.
+        :param task_folders: whether each task runs in a folder of its own, ``tasks/<task id>`` below `folder`.
+        """
+        endpoint = self.world.compute.add_endpoint(
+            name,
+            id=id,
+            alias=alias,
+            folder=folder,
+            workers=workers,
+            owner=owner,
+            public=public,
+            allowed_functions=allowed_functions,
+            multi_user=multi_user,
+            user_config_schema=user_config_schema,
+            mpi=mpi,
+            online=online,
+            env=env,
+            memory_limit_bytes=memory_limit_bytes,
+            task_folders=task_folders,
+        )
+        self._changed()
+        return endpoint
 
     def add_client(self, name: str, *, id: str | None = None, secret: str | None = None) -> Client:
         """Register another service account."""

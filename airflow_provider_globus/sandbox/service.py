@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers, QueryParams
 
     from airflow_provider_globus.sandbox.auth.state import Caller
-    from airflow_provider_globus.sandbox.world import World
+    from airflow_provider_globus.sandbox.world import Settings, World
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,16 @@ class Route:
     public: bool = False
 
 
+def unlimited(settings: Settings) -> float | None:
+    """Set no limit."""
+    return None
+
+
+def no_headers(error: ServiceError) -> Mapping[str, str]:
+    """Add nothing to an error."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Service:
     """A Globus service.
@@ -95,7 +105,8 @@ class Service:
     :param render_error: ``(error, request_id, resource) -> body`` in the service's own error shape.
     :param scope: the scope a token must carry, checked before the handler of a route that is not public runs.
     :param resource_server: whose tokens the service takes.
-    :param rate_limited: whether `Settings.rate_limit_per_second` holds here.
+    :param rate_limit: how many requests in ten seconds the settings allow an identity; None as an answer is no limit.
+    :param error_headers: HTTP headers of an error, beside its own.
     """
 
     name: str
@@ -104,6 +115,7 @@ class Service:
     render_error: RenderError
     scope: str | None = None
     resource_server: str | None = None
-    rate_limited: bool = False
+    rate_limit: Callable[[Settings], float | None] = unlimited
+    error_headers: Callable[[ServiceError], Mapping[str, str]] = no_headers
     unauthenticated_code: str = "AuthenticationFailed"
     forbidden_code: str = "PermissionDenied"

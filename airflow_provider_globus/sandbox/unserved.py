@@ -19,16 +19,6 @@ def _flows_error(error: ServiceError, request_id: str, resource: str) -> dict[st
     return {"error": {"code": error.code, "detail": error.message}, "debug_id": request_id}
 
 
-def _compute_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
-    return {
-        "status": "Failed",
-        "code": error.code,
-        "http_status_code": error.status,
-        "reason": error.message,
-        "error_args": [],
-    }
-
-
 def _connect_server_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
     return {
         "DATA_TYPE": "result#1.0.0",
@@ -45,12 +35,9 @@ def _timers_error(error: ServiceError, request_id: str, resource: str) -> dict[s
     return {"error": {"code": error.code, "detail": error.message, "status": error.status}}
 
 
-_COMPUTE_V2 = ("submit", "endpoints", "functions", "tasks", "batch_status", "taskgroup", "version", "get_amqp")
-
 UNSERVED: tuple[Service, ...] = (
     Service("flows", ("/flows", "/runs", "/web_inputs", "/registered_apis", "/batch/runs"), (), _flows_error),
     Service("timers", ("/jobs", "/v2/timer"), (), _timers_error),
-    Service("compute", (*(f"/v2/{name}" for name in _COMPUTE_V2), "/v3/"), (), _compute_error),
     Service("groups", ("/v2/groups",), (), plain_error),
     Service("search", ("/v1/",), (), plain_error),
     Service("connect_server", ("/api/", "/gcs/"), (), _connect_server_error),

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from airflow_provider_globus.sandbox.auth.state import AuthState
 from airflow_provider_globus.sandbox.clock import SandboxClock
+from airflow_provider_globus.sandbox.compute.state import ComputeState
 from airflow_provider_globus.sandbox.faults import Faults
 from airflow_provider_globus.sandbox.journal import Journal
 from airflow_provider_globus.sandbox.ratelimit import RateMeter
@@ -51,6 +52,12 @@ class Settings:
     :param task_seconds: sandbox seconds a task stays ACTIVE at least, once it starts.
     :param bytes_per_second: slow data down to this many bytes per sandbox second.
     :param fault_retry_seconds: sandbox seconds between two attempts at a file that fails.
+    :param compute_requests_per_10_seconds: requests each identity may make to Compute in ten seconds; 20 is the real
+        service's limit, None is none.
+    :param compute_submission_bytes: how big the body of a submission to Compute may be.
+    :param compute_result_bytes: how big the serialised result of a Compute task may be.
+    :param compute_result_seconds: sandbox seconds after its end that the outcome of a Compute task is kept when nobody
+        fetches it.
     """
 
     require_issued_tokens: bool = True
@@ -63,6 +70,10 @@ class Settings:
     task_seconds: float = 0.0
     bytes_per_second: float | None = None
     fault_retry_seconds: float = 30.0
+    compute_requests_per_10_seconds: float | None = None
+    compute_submission_bytes: int = 10 * 1024 * 1024
+    compute_result_bytes: int = 10 * 1024 * 1024
+    compute_result_seconds: float = 1800.0
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Change some settings; an unknown name or a wrong type changes none and raises ValueError."""
@@ -121,6 +132,7 @@ class World:
         self.url = ""
         self.auth = AuthState(self)
         self.transfer = TransferState(self)
+        self.compute = ComputeState(self)
         # Only a seeded sandbox repeats its ids after a reset; else an id of before would come back to life.
         self._repeatable = random_seed is not None
         self._base = (replace(self.settings), self.rng.getstate())
@@ -128,7 +140,7 @@ class World:
     @property
     def states(self) -> tuple[ServiceState, ...]:
         """The state of every service."""
-        return (self.auth, self.transfer)
+        return (self.auth, self.transfer, self.compute)
 
     def new_id(self) -> str:
         """Return a fresh UUID."""
@@ -175,6 +187,7 @@ class World:
             "faults": self.faults.as_list(),
             "auth": self.auth.snapshot(),
             "transfer": self.transfer.snapshot(),
+            "compute": self.compute.snapshot(),
         }
 
     def close(self) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 from airflow_provider_globus.sandbox.service import Answer, Route
 from airflow_provider_globus.sandbox.transfer import task_routes
 from airflow_provider_globus.sandbox.transfer.documents import managed_task_document, result
 from airflow_provider_globus.sandbox.transfer.errors import bad_request, permission_denied
 from airflow_provider_globus.sandbox.transfer.filters import compile_clauses, flag, integer
 from airflow_provider_globus.sandbox.transfer.outcome import pause, unpause
-from airflow_provider_globus.sandbox.transfer.provisional import PROVISIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

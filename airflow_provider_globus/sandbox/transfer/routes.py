@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
+from airflow_provider_globus.sandbox.ratelimit import WINDOW_SECONDS
 from airflow_provider_globus.sandbox.service import Service
 from airflow_provider_globus.sandbox.transfer import (
     access_routes,
@@ -12,6 +15,15 @@ from airflow_provider_globus.sandbox.transfer import (
     task_routes,
 )
 from airflow_provider_globus.sandbox.transfer.errors import render_error
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox.world import Settings
+
+
+def _rate(settings: Settings) -> float | None:
+    rate = settings.rate_limit_per_second
+    return None if rate is None else rate * WINDOW_SECONDS
+
 
 SERVICE = Service(
     name="transfer",
@@ -26,7 +38,7 @@ SERVICE = Service(
     render_error=render_error,
     scope=TRANSFER_ALL,
     resource_server="transfer.api.globus.org",
-    rate_limited=True,
+    rate_limit=_rate,
     unauthenticated_code="ClientError.AuthenticationFailed",
     forbidden_code="PermissionDenied",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 from airflow_provider_globus.sandbox.service import Answer, Route
 from airflow_provider_globus.sandbox.transfer import submission
 from airflow_provider_globus.sandbox.transfer.documents import (
@@ -23,7 +24,6 @@ from airflow_provider_globus.sandbox.transfer.filters import (
     page_bounds,
     parse_clauses,
 )
-from airflow_provider_globus.sandbox.transfer.provisional import PROVISIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

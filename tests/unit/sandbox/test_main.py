@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,6 @@ import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "airflow_provider_globus.sandbox"]
 SECRET = "globus-sandbox-only-client-secret"
@@ -82,6 +83,32 @@ def test_print_env_can_be_evaluated_and_fits_the_server(tmp_path: Path) -> None:
     assert environment["GLOBUS_CLI_CLIENT_SECRET"] == SECRET
     data = next(item["id"] for item in collections if item["alias"] == "data")
     assert data in environment["AIRFLOW_CONN_GLOBUS_DEFAULT"]
+
+
+def test_what_a_seed_makes_is_listed(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("""
+collections: [{name: Data, alias: data, root: data}]
+compute_endpoints: [{name: HPC cluster, alias: hpc, folder: hpc}, {name: elsewhere}]
+""")
+    with serving("--port", "0", "--seed", str(seed)) as (process, url):
+        endpoints = requests.get(f"{url}/_sandbox/state", timeout=10).json()["compute"]["endpoints"]
+        process.send_signal(signal.SIGTERM)
+        output = rest_of(process)
+    hpc, elsewhere = endpoints
+    assert "# collection data: " in output
+    assert f"# Compute endpoint hpc: {hpc['id']} {tmp_path / 'hpc'}" in output
+    assert f"# Compute endpoint elsewhere: {elsewhere['id']} {elsewhere['folder']}" in output
+    assert not Path(elsewhere["folder"]).exists(), "a temporary folder goes with its sandbox"
+
+
+def test_print_env_leaves_no_folder_behind(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("compute_endpoints: [{name: elsewhere}]")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [*COMMAND, "serve", "--port", "1", "--seed", str(seed), "--print-env"]
+    subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
+    assert list(tmp_path.iterdir()) == [seed]
 
 
 def test_print_env_needs_a_port() -> None:

@@ -85,6 +85,27 @@ def test_the_connection_knows_collections_as_they_come_and_go(pytester: pytest.P
     result.assert_outcomes(passed=2)
 
 
+def test_a_compute_endpoint_is_in_the_connection_and_lives_below_tmp_path(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import json, os
+
+        def test_one(globus_sandbox, globus_compute_endpoint, tmp_path):
+            hpc = globus_compute_endpoint()
+            mpi = globus_compute_endpoint("cluster", alias="mpi", folder=tmp_path / "elsewhere", mpi=True)
+            assert (hpc.name, hpc.folder) == ("hpc", tmp_path / "hpc")
+            assert (mpi.mpi, mpi.folder) == (True, tmp_path / "elsewhere")
+            extra = json.loads(os.environ["AIRFLOW_CONN_GLOBUS_DEFAULT"])["extra"]
+            assert extra["compute_endpoints"] == {"hpc": hpc.id, "mpi": mpi.id}
+
+        def test_two(globus_sandbox):
+            assert globus_sandbox.world.compute.endpoints == {}
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_the_connection_is_one_that_airflow_reads(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,

@@ -29,6 +29,18 @@ collections:
   - {name: Beamline 7, alias: instrument, root: ./instrument, owner: ada@example.org}
   - {name: Laptop, root: laptop, kind: personal}
   - {name: Shared, kind: guest, host: instrument, base_path: /results}
+compute_endpoints:
+  - name: HPC cluster
+    alias: hpc
+    folder: ./hpc
+    workers: 4
+    owner: ada@example.org
+    public: true
+    env: {ACCOUNT_FILE: /etc/account}
+    memory_limit_bytes: 1073741824
+    allowed_functions: [11111111-2222-4333-8444-555555555556]
+    user_config_schema: {type: object}
+  - {name: MPI, mpi: true, multi_user: true, online: false, task_folders: false}
 rules:
   - {collection: Shared, path: /, principal: bob@example.org, permissions: rw}
 faults:
@@ -64,6 +76,14 @@ def test_a_seed_makes_all_it_names(seed: Path, tmp_path: Path) -> None:
         shared = transfer.find("Shared")
         assert shared.host is instrument
         assert [(rule.principal, rule.permissions) for rule in shared.rules.values()] == [(bob.id, "rw")]
+        hpc, mpi = sandbox.world.compute.find("hpc"), sandbox.world.compute.find("MPI")
+        assert (hpc.name, hpc.folder, hpc.workers, hpc.owner_id) == ("HPC cluster", tmp_path / "hpc", 4, ada.id)
+        assert (hpc.public, hpc.env, hpc.memory_limit_bytes) == (True, {"ACCOUNT_FILE": "/etc/account"}, 1 << 30)
+        assert hpc.allowed_functions == frozenset({"11111111-2222-4333-8444-555555555556"})
+        assert hpc.user_config_schema == {"type": "object"}
+        assert hpc.folder.is_dir()
+        assert (mpi.mpi, mpi.multi_user, mpi.online, mpi.task_folders) == (True, True, False, False)
+        assert mpi.folder.is_dir()
         refresh = auth.refresh_token("token-from-the-environment")
         assert refresh is not None
         assert auth.caller_of(refresh).has_data_access(instrument.id)
@@ -86,7 +106,8 @@ def test_ids_are_the_same_in_every_run(seed: Path) -> None:
     def ids() -> list[str]:
         with GlobusSandbox(seed=seed) as sandbox:
             state = sandbox.world.snapshot()
-        return [item["id"] for item in (*state["auth"]["identities"], *state["transfer"]["collections"])]
+        made = (*state["auth"]["identities"], *state["transfer"]["collections"], *state["compute"]["endpoints"])
+        return [item["id"] for item in made]
 
     assert ids() == ids()
 
@@ -95,6 +116,7 @@ def test_a_reset_keeps_the_seed(seed: Path) -> None:
     with GlobusSandbox(seed=seed) as sandbox:
         sandbox.reset()
         assert sandbox.world.transfer.find("instrument").alias == "instrument"
+        assert sandbox.world.compute.find("hpc").alias == "hpc"
         assert sandbox.settings.token_lifetime_seconds == 600
         assert sandbox.world.auth.refresh_token("fixed") is not None
 
@@ -133,6 +155,10 @@ def test_an_empty_file_is_an_empty_seed(tmp_path: Path) -> None:
             {"identities": [{"username": "a", "refresh_tokens": [{"data_access": ["gone"]}]}]},
             "refresh token of 'a': .*'gone'",
         ),
+        ({"compute_endpoints": [{"folder": "/tmp"}]}, "compute_endpoints, entry 1 needs name"),
+        ({"compute_endpoints": [{"name": "a", "root": "/tmp"}]}, "compute_endpoints, entry 1 has no root; it may have"),
+        ({"compute_endpoints": [{"name": "a", "workers": 0}]}, "compute endpoint 'a': .*at least one worker"),
+        ({"compute_endpoints": [{"name": "a", "owner": "nobody@x"}]}, "compute endpoint 'a': .*nobody@x"),
         ({"rules": [{"collection": "gone", "path": "/"}]}, "rule on 'gone': .*'gone'"),
         ({"settings": {"speed": 1}}, "settings: There is no setting 'speed'"),
         ({"faults": [{"status": 503}, {"status": 1, "x": 1}]}, "faults, entry 2: A http fault has no x"),

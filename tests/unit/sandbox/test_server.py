@@ -229,8 +229,7 @@ def test_the_rate_limit_is_for_each_identity_and_not_for_auth(globus_sandbox: Gl
         ("GET", "/flows", "flows"),
         ("POST", "/runs/1/cancel", "flows"),
         ("GET", "/jobs/", "timers"),
-        ("POST", "/v2/submit", "compute"),
-        ("GET", "/v3/endpoints/1", "compute"),
+        ("GET", "/v3/containers", "compute"),
         ("GET", "/v2/groups/my_groups", "groups"),
         ("GET", "/v1/index/1/search", "search"),
         ("GET", "/api/info", "connect_server"),
@@ -307,6 +306,11 @@ def test_the_connection_names_services_and_collections(globus_sandbox: GlobusSan
     assert connection["password"] == globus_sandbox.client_secret
     assert set(connection["extra"]["service_urls"].values()) == {globus_sandbox.url}
     assert connection["extra"]["collections"] == {"By name": named.id, "short": aliased.id}
+    assert connection["extra"]["compute_endpoints"] == {}
+    cluster = globus_sandbox.add_compute_endpoint("Cluster", folder=tmp_path)
+    mpi = globus_sandbox.add_compute_endpoint("Cluster", folder=tmp_path, alias="mpi", mpi=True)
+    connection = json.loads(globus_sandbox.connection)
+    assert connection["extra"]["compute_endpoints"] == {"Cluster": cluster.id, "mpi": mpi.id}
 
 
 def test_connections_for_others(globus_sandbox: GlobusSandbox) -> None:
@@ -325,6 +329,7 @@ def test_reset_goes_back_to_the_mark(tmp_path: Path) -> None:
         before = sandbox.world.snapshot()
         token = token_of(sandbox)
         sandbox.add_collection("c", tmp_path)
+        sandbox.add_compute_endpoint("e", folder=tmp_path)
         sandbox.add_identity("b@x.org")
         sandbox.world.auth.revoke_secret(sandbox.client_id)
         sandbox.settings.task_seconds = 7
@@ -352,6 +357,7 @@ def test_mark_moves_what_reset_goes_back_to(globus_sandbox: GlobusSandbox) -> No
 def test_reset_takes_less_than_twenty_milliseconds(globus_sandbox: GlobusSandbox, tmp_path: Path) -> None:
     for number in range(50):
         globus_sandbox.add_collection(f"c{number}", tmp_path)
+        globus_sandbox.add_compute_endpoint(f"e{number}", folder=tmp_path)
         globus_sandbox.add_identity(f"p{number}@x.org")
         token_of(globus_sandbox)
     start = time.perf_counter()
