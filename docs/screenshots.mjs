@@ -1,10 +1,11 @@
 // Takes the pictures of the README from a demo that is up.
 //
-//   make demo UI=1                         # in one terminal; note the URL it prints
+//   make demo UI=1 [DAG=dag_id]            # in one terminal; note the URL it prints
 //   cd /tmp && npm install playwright-core # in another, with chromium installed
 //   node <repository>/docs/screenshots.mjs http://127.0.0.1:<port> [dag_id]
 //
-// The picture is the graph of the DAG's latest run, as images/<dag_id>.png beside this file.
+// The picture is the graph of the DAG's latest run, as images/<dag_id>.png beside this file. The other picture of the
+// tomography example, images/tomography_slice.png, is the file comparison.png that its demo leaves in its folder.
 
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -20,6 +21,10 @@ if (!url) {
   console.error("usage: node screenshots.mjs <Airflow URL> [dag_id]");
   process.exit(2);
 }
+// A graph of more tasks than this gets the whole width, without the panel beside it, or nobody could read it.
+const SHORT = 6;
+const WIDTH = 1500;
+const LONG_HEIGHT = 520;
 const picture = join(dirname(fileURLToPath(import.meta.url)), "images", `${dag}.png`);
 
 const { access_token: token } = await (await fetch(`${url}/auth/token`)).json();
@@ -32,7 +37,7 @@ if (run?.state !== "success") throw new Error(`the latest run of ${dag} is ${run
 const profile = mkdtempSync(join(tmpdir(), "screenshots-"));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  viewport: { width: 1500, height: 760 },
+  viewport: { width: WIDTH, height: 760 },
   colorScheme: "light",
   args: [
     "--no-sandbox",
@@ -50,6 +55,12 @@ try {
   await page.click('button[value="graph"]');
   await page.waitForSelector(".react-flow__node");
   await page.waitForLoadState("networkidle").catch(() => {});
+  if ((await page.locator(".react-flow__node").count()) > SHORT) {
+    await page.click('button[aria-label="Collapse Details Panel"]');
+    await page.setViewportSize({ width: WIDTH, height: LONG_HEIGHT });
+    await page.waitForTimeout(1000); // the panel moves away
+    await page.click('button[aria-label="Fit View"]');
+  }
   await page.waitForTimeout(2000); // the graph moves into place
   await page.screenshot({ path: picture });
   console.log(picture);

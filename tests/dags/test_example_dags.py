@@ -8,61 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_globus.sandbox.demo import scenario
-from airflow_provider_globus.sandbox.demo.s3 import S3Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow.sdk import DAG
 
     from airflow_provider_globus.sandbox import GlobusSandbox
+    from airflow_provider_globus.sandbox.demo.s3 import S3Server
 
-EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
-FILES = sorted(EXAMPLE_DAGS.glob("*.py"))
-
-
-@pytest.fixture(scope="session")
-def database() -> None:
-    """The metadata database; `dag.test()` and DagBag need one."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
-@pytest.fixture
-def s3() -> Iterator[S3Server]:
-    with S3Server() as server:
-        yield server
-
-
-@pytest.fixture
-def load(database: None) -> Callable[[Path], dict[str, DAG]]:
-    """Load the DAGs of a file, and make them known to the database so that they can run."""
-
-    def load(path: Path) -> dict[str, DAG]:
-        from airflow.dag_processing.bundles.manager import DagBundlesManager
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-
-        bag = DagBag(dag_folder=str(path), bundle_path=path.parent, bundle_name="dags-folder")
-        assert bag.import_errors == {}
-        DagBundlesManager().sync_bundles_to_db()
-        sync_bag_to_db(bag, "dags-folder", None)
-        return dict(bag.dags)
-
-    return load
-
-
-def run(dag: DAG, conf: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Run a DAG in this process; return its state and each task's result."""
-    from airflow.models.xcom import XComModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    ended = dag.test(run_conf=conf)
-    with create_session() as session:
-        rows = session.scalars(select(XComModel).filter_by(dag_id=dag.dag_id, run_id=ended.run_id, key="return_value"))
-        results = {row.task_id: XComModel.deserialize_value(row) for row in rows}
-    return str(ended.state), results
+FILES = sorted((Path(__file__).resolve().parents[2] / "example_dags").glob("*.py"))
 
 
 def test_there_are_examples() -> None:
@@ -93,15 +48,16 @@ def test_example_names_nothing_of_the_sandbox(path: Path) -> None:
 @pytest.mark.parametrize("name", scenario.names())
 def test_pipeline_does_its_work(
     name: str,
+    example_dags: Path,
     load: Callable[[Path], dict[str, DAG]],
+    run: Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]],
     globus_sandbox: GlobusSandbox,
     s3: S3Server,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     subject = scenario.load(name)(tmp_path, globus_sandbox, s3)
     subject.prepare()
-    dag = load(EXAMPLE_DAGS / f"{name}.py")[name]
+    dag = load(example_dags / f"{name}.py")[name]
     # What happens outside Airflow happens beforehand: `dag.test()` runs one task after the other.
     subject.while_running(dict.fromkeys(dag.task_ids, "deferred"))
     state, results = run(dag, subject.conf)

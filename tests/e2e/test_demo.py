@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -21,7 +21,43 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
-TASKS = ("wait_for_acquisition", "to_scratch", "to_archive", "share_results", "prune_instrument")
+
+
+class Pipeline(NamedTuple):
+    """What the demo of an example says and leaves behind."""
+
+    #: of the final table: task and state
+    rows: dict[str, str]
+    #: one of its rows: task, files
+    delivery: tuple[str, int]
+    checks: int
+    #: files that are copies of each other, below the demo's folder
+    copies: tuple[str, str]
+
+
+PIPELINES = {
+    "instrument_to_archive": Pipeline(
+        rows=dict.fromkeys(
+            ("wait_for_acquisition", "to_scratch", "to_archive", "share_results", "prune_instrument"), "success"
+        ),
+        delivery=("to_archive", 38),
+        checks=7,
+        copies=(
+            "scratch/scratch/beamline/scan_0042/projections/proj_0000.tif",
+            "bucket/acquisitions/*/scan_0042/projections/proj_0000.tif",
+        ),
+    ),
+    "tomography": Pipeline(
+        rows={
+            **dict.fromkeys(("wait_for_scan", "to_scratch", "reconstruct", "judge", "draw_slice"), "success"),
+            **dict.fromkeys(("bin_volume[0]", "bin_volume[1]", "bin_volume[2]", "to_results", "report"), "success"),
+            "to_rejected": "skipped",
+        },
+        delivery=("to_results", 5),
+        checks=8,
+        copies=("scratch/tomography/tomo_0007/products/level_1.npy", "results/accepted/tomo_0007/level_1.npy"),
+    ),
+}
 
 
 class Demo:
@@ -90,17 +126,21 @@ def assert_nothing_left(demo: Demo) -> None:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still taken"
 
 
-def test_the_pipeline_succeeds_and_everything_is_stopped(demo: Demo) -> None:
-    with demo.started() as process:
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_pipeline_succeeds_and_everything_is_stopped(demo: Demo, name: str) -> None:
+    expected = PIPELINES[name]
+    with demo.started("--dag", name) as process:
         demo.read_until(process, "Airflow: http")
         assert demo.descendants(), "the test cannot see the demo's processes"
         assert demo.finish(process) == 0, demo.output
-    for task in TASKS:
-        assert re.search(rf"│ {task} +│ success +│ +[\d.]+ │", demo.output), f"{task} in\n{demo.output}"
-    assert re.search(r"│ to_archive .*│ +38 │ +\d{7} │", demo.output), demo.output
-    assert demo.output.count("✓") == 7
+    for task, state in expected.rows.items():
+        row = rf"│ {re.escape(task)} +│ {state} +│ +[\d.]* │"
+        assert re.search(row, demo.output), f"{task} in\n{demo.output}"
+    task, files = expected.delivery
+    assert re.search(rf"│ {task} .*│ +{files} │ +\d{{6,7}} │", demo.output), demo.output
+    assert demo.output.count("✓") == expected.checks
     assert "✗" not in demo.output
-    copies = [path for path in demo.work.rglob("scan_0042/projections/proj_0000.tif") if "instrument" not in path.parts]
+    copies = [path for pattern in expected.copies for path in (demo.work / name).glob(pattern)]
     assert len(copies) == 2
     assert len({path.read_bytes() for path in copies}) == 1
     assert_nothing_left(demo)

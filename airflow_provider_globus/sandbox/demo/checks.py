@@ -1,10 +1,11 @@
-"""What every demo checks after its run: same bytes, one submission per transfer, no secret left behind."""
+"""What demos check after their runs: same bytes, nothing submitted or executed twice, no secret left behind."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.demo.scenario import Check
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_globus.sandbox import GlobusSandbox
+    from airflow_provider_globus.sandbox.compute.state import ComputeState
     from airflow_provider_globus.sandbox.journal import Journal
     from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
 
-__all__ = ["Check", "digests", "no_secret_left", "one_submission_each", "same_files"]
+__all__ = ["Check", "digests", "no_secret_left", "one_execution_each", "one_submission_each", "same_files"]
 
 # Any access or refresh token the sandbox issues looks like this.
 TOKEN = re.compile(r"\bAg[0-9A-Za-z]{40,}\b")
+# Does nothing; operators run it to have the service make a task group, which they then send the work into.
+GROUP_OPENER = "open_task_group"
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -55,6 +59,19 @@ def one_submission_each(journal: Journal, xcoms: Mapping[str, Any], transfer_tas
     passed = bool(task_ids) and len(sent) == len(ids) == len(task_ids)
     detail = f"{len(sent)} submissions, {len(ids)} submission ids, {len(task_ids)} Globus tasks"
     return Check("each transfer was submitted once", passed, detail)
+
+
+def one_execution_each(compute: ComputeState, expected: Mapping[str, int]) -> Check:
+    """Every function was submitted and executed as often as expected, and no other function was.
+
+    :param expected: number of tasks by name of the function.
+    """
+    work = [task for task in compute.tasks.values() if task.function.name != GROUP_OPENER]
+    names = Counter(task.function.name for task in work)
+    executions = sum(task.executions for task in work)
+    passed = names == Counter(expected) and all(task.executions == 1 for task in work)
+    detail = f"{executions} executions of {len(work)} tasks: {', '.join(f'{n} {name}' for name, n in names.items())}"
+    return Check("each function was executed once for each task", passed, detail)
 
 
 def no_secret_left(globus: GlobusSandbox, airflow: LocalAirflow, triggers: Iterable[str]) -> Check:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
+
+from airflow_provider_globus.sandbox.demo.checks import GROUP_OPENER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from airflow_provider_globus.sandbox.compute.state import ComputeState, ComputeTask
     from airflow_provider_globus.sandbox.transfer.tasks import Task
+    from airflow_provider_globus.sandbox.world import World
 
 STYLES = {
     "success": "green",
@@ -35,13 +40,47 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.2f} MB" if count >= 10_000 else f"{count} B"
 
 
+class Job(NamedTuple):
+    """Something Globus was asked to do, in one line."""
+
+    id: str
+    line: str
+    done: bool
+
+
+def jobs(world: World) -> list[Job]:
+    """Return every task of Transfer, then every task of Compute."""
+    transfers = [Job(task.id, transfer_line(task), task.done) for task in list(world.transfer.tasks.values())]
+    return transfers + compute_jobs(world.compute)
+
+
 def transfer_line(task: Task) -> str:
-    """Return one line on a Globus task: label, how far it is, status."""
+    """Return one line on a task of Transfer: label, how far it is, status."""
     name = task.label or task.type.lower()
     if task.type == "DELETE":
         return f"{name}: {task.steps_succeeded}/{task.steps_total} steps, {task.status}"
     files = f"{task.files_transferred}/{task.files} files"
     return f"{name}: {files}, {megabytes(task.bytes_transferred)}, {task.status}"
+
+
+def compute_jobs(state: ComputeState) -> list[Job]:
+    """Return a line for each task of Compute that does work: function, the id's beginning, endpoint, status."""
+    return [
+        Job(task.id, f"{_named(task)} on {state.endpoints[task.endpoint_id].name}: {task.status}", task.done)
+        for task in list(state.tasks.values())
+        if task.function.name != GROUP_OPENER
+    ]
+
+
+def _named(task: ComputeTask) -> str:
+    # Tasks of one function, as mapped Airflow tasks make them, differ by nothing else that is seen here.
+    return f"{task.function.name} {task.id[:8]}"
+
+
+def name_of(task: Mapping[str, Any]) -> str:
+    """Return what to call a task instance: its task, and its number when the task is mapped."""
+    index = task.get("map_index", -1)
+    return str(task["task_id"]) if index < 0 else f"{task['task_id']}[{index}]"
 
 
 class Progress:
@@ -68,47 +107,47 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, tasks: Sequence[Mapping[str, Any]], transfers: Sequence[Task]) -> None:
+    def show(self, tasks: Sequence[Mapping[str, Any]], globus: Sequence[Job]) -> None:
         """Show what there is now."""
         if self._live is not None:
-            self._live.update(self._picture(tasks, transfers))
+            self._live.update(self._picture(tasks, globus))
             return
         for task in tasks:
-            if self._states.get(task["task_id"]) != task["state"]:
-                self._states[task["task_id"]] = task["state"]
+            name = name_of(task)
+            if self._states.get(name) != task["state"]:
+                self._states[name] = task["state"]
                 if task["state"]:
-                    self._say(f"{task['task_id']}: {task['state']}")
-        for transfer in transfers:
-            self._say_progress(transfer)
+                    self._say(f"{name}: {task['state']}")
+        for job in globus:
+            self._say_progress(job)
 
     def _say(self, text: str) -> None:
         self._console.print(
             f"{time.monotonic() - self._begin:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True
         )
 
-    def _say_progress(self, transfer: Task) -> None:
-        line, now = transfer_line(transfer), time.monotonic()
-        before, said_at = self._lines.get(transfer.id, ("", 0.0))
-        if line != before and (transfer.done or now - said_at >= LINE_SECONDS):
-            self._lines[transfer.id] = (line, now)
-            self._say(f"  Globus  {line}")
+    def _say_progress(self, job: Job) -> None:
+        now = time.monotonic()
+        before, said_at = self._lines.get(job.id, ("", 0.0))
+        if job.line != before and (job.done or now - said_at >= LINE_SECONDS):
+            self._lines[job.id] = (job.line, now)
+            self._say(f"  Globus  {job.line}")
 
-    def _picture(self, tasks: Sequence[Mapping[str, Any]], transfers: Sequence[Task]) -> Table:
+    def _picture(self, tasks: Sequence[Mapping[str, Any]], globus: Sequence[Job]) -> Table:
         picture = Table(title=f"running for {time.monotonic() - self._begin:.0f} s", title_justify="left")
         picture.add_column("Airflow task", min_width=22)
         picture.add_column("state", min_width=12)
         picture.add_column("Globus", overflow="fold")
-        lines = [transfer_line(transfer) for transfer in transfers]
-        for number in range(max(len(tasks), len(lines))):
+        for number in range(max(len(tasks), len(globus))):
             task = tasks[number] if number < len(tasks) else {"task_id": "", "state": ""}
             state = task["state"] or ""
-            line = lines[number] if number < len(lines) else ""
-            picture.add_row(task["task_id"], f"[{STYLES.get(state, 'white')}]{state}[/]", line)
+            line = globus[number].line if number < len(globus) else ""
+            picture.add_row(escape(name_of(task)), f"[{STYLES.get(state, 'white')}]{state}[/]", escape(line))
         return picture
 
 
-def result_table(tasks: Sequence[Mapping[str, Any]], xcoms: Mapping[str, Any], title: str) -> Table:
-    """Return the final table: task, state, seconds, files, bytes."""
+def result_table(tasks: Sequence[Mapping[str, Any]], results: Mapping[str, Any], title: str) -> Table:
+    """Return the final table: task, state, seconds, files, bytes; `results` holds return values by `name_of`."""
     table = Table(title=title, title_justify="left")
     table.add_column("task")
     table.add_column("state")
@@ -116,9 +155,9 @@ def result_table(tasks: Sequence[Mapping[str, Any]], xcoms: Mapping[str, Any], t
         table.add_column(name, justify="right")
     for task in tasks:
         state = task["state"] or "none"
-        files, size = _counts(xcoms.get(task["task_id"]))
+        files, size = _counts(results.get(name_of(task)))
         style = STYLES.get(state, "white")
-        table.add_row(task["task_id"], f"[{style}]{state}[/]", _seconds(task["duration"]), files, size)
+        table.add_row(escape(name_of(task)), f"[{style}]{state}[/]", _seconds(task["duration"]), files, size)
     return table
 
 

@@ -19,7 +19,7 @@ from airflow_provider_globus.sandbox.demo.s3 import S3Server
 from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
@@ -133,14 +133,14 @@ class DemoRun:
         state = self._follow(airflow, globus, subject, run_id)
         self._seconds["run"] = time.monotonic() - begin
         tasks = self._tasks_in_order(airflow, run_id)
-        xcoms = {task["task_id"]: self._result(airflow, run_id, task["task_id"]) for task in tasks}
+        results = {progress.name_of(task): self._result(airflow, run_id, task) for task in tasks}
         title = f"{self._name} · {state} in {self._seconds['run']:.1f} s"
-        self._console.print(progress.result_table(tasks, xcoms, title))
+        self._console.print(progress.result_table(tasks, results, title))
         if state != "success":
             self._show_failures(airflow, run_id, tasks)
             return False
         begin = time.monotonic()
-        checks = [*subject.checks(xcoms), no_secret_left(globus, airflow, self._triggers_seen)]
+        checks = [*subject.checks(_by_task(tasks, results)), no_secret_left(globus, airflow, self._triggers_seen)]
         self._seconds["checks"] = time.monotonic() - begin
         self._show_checks(checks)
         self._show_places(subject)
@@ -157,7 +157,7 @@ class DemoRun:
             while True:
                 state = str(airflow.api.run(self._name, run_id)["state"])
                 tasks = self._tasks_in_order(airflow, run_id)
-                display.show(tasks, list(globus.world.transfer.tasks.values()))
+                display.show(tasks, progress.jobs(globus.world))
                 # Trigger rows live only as long as tasks wait, so they are read as they come.
                 self._triggers_seen.update(arguments for _, _, arguments in airflow.trigger_rows())
                 if state in FINISHED_RUN:
@@ -170,12 +170,17 @@ class DemoRun:
                 time.sleep(LOOK_SECONDS)
 
     def _tasks_in_order(self, airflow: LocalAirflow, run_id: str) -> list[dict[str, Any]]:
-        """Task instances in the order in which they started."""
+        """Task instances in the order in which they started; those of a mapped task by number."""
         tasks = airflow.api.task_instances(self._name, run_id)
-        return sorted(tasks, key=lambda task: (task["start_date"] is None, task["start_date"] or "", task["task_id"]))
 
-    def _result(self, airflow: LocalAirflow, run_id: str, task_id: str) -> Any:
-        return airflow.api.xcoms(self._name, run_id, task_id).get("return_value")
+        def order(task: dict[str, Any]) -> tuple[Any, ...]:
+            return task["start_date"] is None, task["start_date"] or "", task["task_id"], task["map_index"]
+
+        return sorted(tasks, key=order)
+
+    def _result(self, airflow: LocalAirflow, run_id: str, task: dict[str, Any]) -> Any:
+        found = airflow.api.xcoms(self._name, run_id, task["task_id"], map_index=task["map_index"])
+        return found.get("return_value")
 
     # -- what is shown after ----------------------------------------------------------------------------------------
 
@@ -183,10 +188,12 @@ class DemoRun:
         for task in tasks:
             if task["state"] != "failed":
                 continue
-            task_id, attempt = task["task_id"], task["try_number"]
-            entries = airflow.api.logs(self._name, run_id, task_id, try_number=attempt)
+            task_id, attempt, index = task["task_id"], task["try_number"], task["map_index"]
+            entries = airflow.api.logs(self._name, run_id, task_id, try_number=attempt, map_index=index)
             where = airflow.logs_folder / f"dag_id={self._name}" / f"run_id={run_id}" / f"task_id={task_id}"
-            self._say(f"\n{task_id} failed, the end of its log:", style="bold red")
+            if index >= 0:
+                where /= f"map_index={index}"
+            self._say(f"\n{progress.name_of(task)} failed, the end of its log:", style="bold red")
             for entry in [entry for entry in entries if not entry["event"].startswith("::")][-LOG_TAIL:]:
                 self._say(f"  {entry['event']}")
                 for error in entry.get("error_detail") or []:
@@ -210,3 +217,15 @@ class DemoRun:
             self._console.print(
                 f"  {place.collection:8} {place.path:38} {place.on_disk}", highlight=False, soft_wrap=True
             )
+
+
+def _by_task(tasks: list[dict[str, Any]], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results by task: of a mapped task a list, in order of the map index."""
+    found: dict[str, Any] = {}
+    for task in sorted(tasks, key=lambda task: int(task["map_index"])):
+        result = results[progress.name_of(task)]
+        if task["map_index"] < 0:
+            found[task["task_id"]] = result
+        else:
+            found.setdefault(task["task_id"], []).append(result)
+    return found

@@ -70,7 +70,7 @@ class Scenario(ABC):
 
     @abstractmethod
     def checks(self, xcoms: Mapping[str, Any]) -> list[Check]:
-        """Look at the result; `xcoms` holds each task's return value."""
+        """Look at the result; `xcoms` holds each task's return value, of a mapped task a list of them."""
 
     @abstractmethod
     def places(self) -> list[Place]:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_globus.sandbox.compute.models import ComputeFunction, ComputeTask
 from airflow_provider_globus.sandbox.demo import scenario
-from airflow_provider_globus.sandbox.demo.checks import digests, no_secret_left, one_submission_each, same_files
+from airflow_provider_globus.sandbox.demo.checks import (
+    digests,
+    no_secret_left,
+    one_execution_each,
+    one_submission_each,
+    same_files,
+)
 from airflow_provider_globus.sandbox.journal import Journal
 from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
 
@@ -71,6 +78,40 @@ def submissions(*submission_ids: str) -> Journal:
 def test_one_submission_for_each_transfer(sent: list[str], passed: bool) -> None:
     results = {"first": {"task_id": "t1"}, "second": {"task_id": "t2"}, "other": None}
     assert one_submission_each(submissions(*sent), results, ("first", "second")).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("executions", "passed"),
+    [
+        ({"bin": [1, 1], "draw": [1]}, True),
+        ({"bin": [1, 1], "draw": [1], "open_task_group": [1, 1]}, True),
+        ({"bin": [1, 2], "draw": [1]}, False),
+        ({"bin": [1, 1], "draw": [0]}, False),
+        ({"bin": [1, 1, 1], "draw": [1]}, False),
+        ({"bin": [1, 1]}, False),
+        ({"bin": [1, 1], "draw": [1], "another": [1]}, False),
+        ({}, False),
+    ],
+)
+def test_one_execution_of_each_task(
+    globus_sandbox: GlobusSandbox, executions: dict[str, list[int]], passed: bool
+) -> None:
+    state = globus_sandbox.world.compute
+    for name, counts in executions.items():
+        function = ComputeFunction(id=f"{name}-id", name=name, code="", owner="me")
+        for number, count in enumerate(counts):
+            state.tasks[f"{name}{number}"] = ComputeTask(
+                id=f"{name}{number}",
+                function=function,
+                endpoint_id="hpc",
+                group_id="group",
+                owner="me",
+                submitted_at=0.0,
+                payload=None,
+                executions=count,
+            )
+    check = one_execution_each(state, {"bin": 2, "draw": 1})
+    assert check.passed is passed, check.detail
 
 
 @pytest.fixture
