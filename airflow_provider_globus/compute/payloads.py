@@ -13,34 +13,46 @@ ResultSerializer = Literal["json", "dill"]
 
 #: What Compute takes in one submission (its documentation: 10 MB), less some room for what surrounds the arguments.
 SUBMISSION_BYTES = 10_000_000
-_ENVELOPE_BYTES = 16_384
+_BATCH_BYTES = SUBMISSION_BYTES - 16_384
 
 #: by class, as the endpoint imports it
 _STRATEGIES = {"json": "JSONData", "dill": "DillDataBase64"}
 
 
 class Arguments(NamedTuple):
-    """The arguments of one call."""
+    """
+    The arguments of one call.
+
+    :param where: says which call is meant, for an error, for example `` of input 3``.
+    """
 
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
+    where: str = ""
 
 
-def pack_arguments(arguments: Arguments, where: str = "") -> str:
+def pack_arguments(arguments: Arguments) -> str:
     """
     The arguments of a call as Compute takes them: JSON when they are JSON already, else dill.
 
-    :param where: says which call is meant, for an error.
-    :raises GlobusInputError: naming the argument that cannot travel.
+    :raises GlobusInputError: naming the argument that cannot travel, or when all together are too large.
     """
     from globus_compute_sdk.serialize import ComputeSerializer
 
+    where = arguments.where
     args = [_plain_sequence(value) for value in arguments.args]
     kwargs = {name: _plain_sequence(value) for name, value in arguments.kwargs.items()}
     for name, value in (*((f"op_args[{n}]", v) for n, v in enumerate(args)), *kwargs.items()):
         _refuse_airflow_objects(name, value, where)
     buffers = [_serialize(args, lambda n: f"op_args[{n}]", where), _serialize(kwargs, str, where)]
-    return ComputeSerializer().pack_buffers(buffers)
+    packed: str = ComputeSerializer().pack_buffers(buffers)
+    if (size := _sent_size(packed)) > _BATCH_BYTES:
+        raise GlobusInputError(
+            f"The arguments{where} take {size / 1e6:.1f} MB; "
+            f"Globus Compute takes {SUBMISSION_BYTES / 1e6:.0f} MB in one submission.",
+            advice="Move the data with Globus Transfer, and pass the path of the file.",
+        )
+    return packed
 
 
 def _plain_sequence(value: Any) -> Any:
@@ -90,25 +102,12 @@ def is_json(value: Any) -> bool:
 
 
 def chunks(payloads: Sequence[str]) -> list[list[str]]:
-    """
-    Split payloads into as few submissions as the service's limit allows, in their order.
-
-    :raises GlobusInputError: when one alone is too large.
-    """
-    limit = SUBMISSION_BYTES - _ENVELOPE_BYTES
+    """Split payloads into as few submissions as the service's limit allows, in their order."""
     found: list[list[str]] = []
-    size = limit
-    for number, payload in enumerate(payloads):
-        # As JSON, the text is a little longer than it is.
-        needed = json_length(payload) + 2
-        if needed > limit:
-            which = f" of input {number}" if len(payloads) > 1 else ""
-            raise GlobusInputError(
-                f"The arguments{which} take {needed / 1e6:.1f} MB; "
-                f"Globus Compute takes {SUBMISSION_BYTES / 1e6:.0f} MB in one submission.",
-                advice="Move the data with Globus Transfer, and pass the path of the file.",
-            )
-        if size + needed > limit:
+    size = _BATCH_BYTES
+    for payload in payloads:
+        needed = _sent_size(payload)
+        if size + needed > _BATCH_BYTES:
             found.append([])
             size = 0
         found[-1].append(payload)
@@ -116,9 +115,9 @@ def chunks(payloads: Sequence[str]) -> list[list[str]]:
     return found
 
 
-def json_length(text: str) -> int:
-    """Bytes of a text in JSON."""
-    return len(json.dumps(text))
+def _sent_size(payload: str) -> int:
+    """Bytes of a payload in a submission: JSON quotes some of its characters, and a comma follows."""
+    return len(json.dumps(payload)) + 2
 
 
 def result_strategies(serializer: ResultSerializer) -> list[str]:

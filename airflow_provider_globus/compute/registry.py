@@ -10,7 +10,10 @@ import hashlib
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_globus.exceptions import GlobusNotFoundError
 
 if TYPE_CHECKING:
     from airflow_provider_globus.compute.functions import FunctionCode
@@ -24,6 +27,8 @@ _DESCRIPTION = "Functions that operators have registered at Globus Compute. Dele
 #: Functions that the Variable remembers; the oldest are dropped first.
 _REMEMBERED = 500
 
+Used = TypeVar("Used")
+
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +41,20 @@ class FunctionRegistry:
     def __init__(self, hook: GlobusHook) -> None:
         self._hook = hook
 
+    def use(self, code: FunctionCode, do: Callable[[str], Used]) -> Used:
+        """
+        Do something with a function's id; once more with a new one when somebody has deleted the function.
+
+        :param do: must do nothing when the service does not know the function, as it refuses submissions whole.
+        """
+        function_id = self.function_id(code)
+        try:
+            return do(function_id)
+        except GlobusNotFoundError as error:
+            if error.code != "FUNCTION_NOT_FOUND":
+                raise
+        return do(self._register_anew(code, {}))
+
     def function_id(self, code: FunctionCode, **options: Any) -> str:
         """
         The id of a function, registered now if it never was.
@@ -43,19 +62,15 @@ class FunctionRegistry:
         :param options: further fields of the registration, for example ``description``.
         """
         digest = self._digest(code, options)
-        known = self._known.get(digest) or self._remembered().get(digest)
-        if known is None:
-            known = self._register(code, options)
-            self._remember(digest, known)
-        self._known[digest] = known
-        return known
+        if digest not in self._known:
+            self._known[digest] = self._remembered().get(digest) or self._register_anew(code, options)
+        return self._known[digest]
 
-    def forget(self, function_id: str) -> None:
-        """Drop a function that the service does not know any more."""
-        for digest in [digest for digest, known in self._known.items() if known == function_id]:
-            del self._known[digest]
-        left = {digest: known for digest, known in self._remembered().items() if known != function_id}
-        self._write(left)
+    def _register_anew(self, code: FunctionCode, options: dict[str, Any]) -> str:
+        digest = self._digest(code, options)
+        self._known[digest] = self._register(code, options)
+        self._remember(digest, self._known[digest])
+        return self._known[digest]
 
     def _digest(self, code: FunctionCode, options: dict[str, Any]) -> str:
         settings = self._hook.settings
@@ -87,7 +102,7 @@ class FunctionRegistry:
         }
         client = self._hook.compute_client_v3()
         answer = self._hook.call(f"registering the function {code.name}", client.register_function, document)
-        log.info("Registered the function %s at Globus Compute as %s.", code.name, answer["function_uuid"])
+        self._hook.log.info("Registered the function %s at Globus Compute as %s.", code.name, answer["function_uuid"])
         return str(answer["function_uuid"])
 
     def _remembered(self) -> dict[str, str]:
@@ -102,12 +117,12 @@ class FunctionRegistry:
         return dict(stored) if isinstance(stored, dict) else {}
 
     def _remember(self, digest: str, function_id: str) -> None:
-        entries = list((self._remembered() | {digest: function_id}).items())
-        self._write(dict(entries[-_REMEMBERED:]))
-
-    def _write(self, entries: dict[str, str]) -> None:
         from airflow.sdk import Variable
 
+        known = self._remembered()
+        # The newest come last, and the oldest go first.
+        known.pop(digest, None)
+        entries = dict([*known.items(), (digest, function_id)][-_REMEMBERED:])
         try:
             Variable.set(VARIABLE, entries, description=_DESCRIPTION, serialize_json=True)
         except Exception as error:

@@ -8,7 +8,6 @@ group tells what has been accepted. What is left open is said in :class:`Sender`
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -179,7 +178,7 @@ class Sender:
                     self._accept(found)
                     return
             # The service may still be writing them down.
-            time.sleep(_LOOKS[0])
+            self._stop.wait(_LOOKS[0])
             found = self._new_tasks()
         raise self._unknown(f"The task group holds {len(found)} tasks that no submission of ours accounts for.")
 

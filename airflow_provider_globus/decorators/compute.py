@@ -37,6 +37,9 @@ class GlobusComputeDecoratedOperator(DecoratedOperator, GlobusComputeOperator): 
     ) -> None:
         arguments: dict[str, Any] = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
         super().__init__(kwargs_to_upstream=arguments, **arguments, **kwargs)
+        if kwargs.get("_airflow_mapped_validation_only"):
+            # Which parameters are mapped over is known later, when each instance is made.
+            return
         given = inspect.signature(python_callable).bind_partial(*(op_args or ()), **(op_kwargs or {})).arguments
         for name in inspect.signature(python_callable).parameters:
             if name in KNOWN_CONTEXT_KEYS and name not in given:

@@ -135,7 +135,8 @@ def human_bytes(count: float) -> str:
     return f"{count:.1f} PB"
 
 
-def named(job_ids: Sequence[str]) -> str:
+def named(noun: str, job_ids: Sequence[str]) -> str:
     """The jobs in a few words, however many there are."""
-    shown = ", ".join(job_ids[:3])
-    return f"{shown} and {len(job_ids) - 3} more" if len(job_ids) > 3 else shown
+    if len(job_ids) <= 1:
+        return " ".join([noun, *job_ids])
+    return f"{len(job_ids)} {noun}s ({job_ids[0]} to {job_ids[-1]})"

@@ -76,7 +76,7 @@ class ComputeTasks(JobService):
         unknown = sum(document is None for document in documents)
         if unknown and now - memory.setdefault("unknown_since", now) >= _UNKNOWN_GRACE:
             message = f"Globus Compute does not know {unknown} of {len(documents)} tasks (any more)."
-            return Verdict(Outcome.LOST, message, "TASK_NOT_FOUND", progress, result)
+            return Verdict(Outcome.FAILED, message, "TASK_NOT_FOUND", progress, result)
         if len(ended) == len(documents):
             return _judge_ended(documents, rules, progress, result)
         if rules.get("collect") and ended:
@@ -88,7 +88,7 @@ class ComputeTasks(JobService):
 
     def cancel(self, hook: GlobusHook, job_id: str) -> str:
         """Say that it cannot be done."""
-        return "Globus Compute cannot cancel a task: it runs to its end at the endpoint, and nobody takes its result."
+        return "Globus Compute cannot cancel a task: it runs to its end at the endpoint."
 
 
 class EndpointStates(JobService):

@@ -113,6 +113,7 @@ class JobWatch:
             "outcome": verdict.outcome.value,
             "message": verdict.message,
             "code": verdict.code,
+            "deadline": self.deadline,
             "result": dict(verdict.result),
         }
 
@@ -125,7 +126,7 @@ class JobWatch:
         self._trouble, self._failed_looks = "", 0
 
     def _name(self) -> str:
-        return f"{self.service.noun} {named(self.job_ids)}"
+        return named(self.service.noun, self.job_ids)
 
 
 def verdict_of_event(event: Any) -> Verdict:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from abc import abstractmethod
@@ -31,6 +29,7 @@ from airflow_provider_globus.jobs.base import Outcome, Verdict, named
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
 from airflow_provider_globus.operators.endings import ENDINGS, ENDINGS_RUNNING_ON, JOB_ERRORS
+from airflow_provider_globus.operators.fingerprint import digest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -123,6 +122,9 @@ class GlobusJobOperator(GlobusOperator):
         self._entry: Entry | None = None
         self._ledger: Ledger | None = None
         self._resumed = False
+        self._give_up_at: float | None = None
+        #: whether the job's id and page are in XComs
+        self.announced = False
         self._killed = threading.Event()
 
     # What a subclass says
@@ -234,8 +236,10 @@ class GlobusJobOperator(GlobusOperator):
         from airflow_provider_globus.operators.ledger import Entry, Ledger
 
         verdict = verdict_of_event(event)
+        self._give_up_at = event.get("deadline")
         if event["service"] != self.service_name:
             return self._resume_submission(context, verdict)
+        self.announced = True
         ledger = self._ledger = Ledger(context, self.log)
         self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]), sent=True)
         return self._finish(ledger, verdict)
@@ -259,8 +263,7 @@ class GlobusJobOperator(GlobusOperator):
 
     def _fingerprint(self) -> str:
         """A digest of the rendered arguments that say what to do; another one asks for another job."""
-        said = {name: getattr(self, name) for name in self.template_fields if name not in _PRESENTATION}
-        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+        return digest({name: getattr(self, name) for name in self.template_fields if name not in _PRESENTATION})
 
     def _adopt(self, ledger: Ledger) -> Verdict | None:
         """Take over the job of an earlier try, if there is one to take over; ``None`` asks for a submission."""
@@ -375,13 +378,17 @@ class GlobusJobOperator(GlobusOperator):
         self._discarded.update(entry.job_ids)
         if entry.adopted or entry.ended:
             return
-        for job_id in entry.job_ids if self.service.cancellable else entry.job_ids[:1]:
+        if not self.service.cancellable:
+            self.log.warning("%s", self.service.cancel(self.hook, entry.job_ids[0]))
+            return
+        for job_id in entry.job_ids:
             self.log.info("Cancelling it: %s", self.service.cancel(self.hook, job_id))
 
     def _announce(self, context: Context | Mapping[str, Any]) -> None:
         """Let the link and downstream tasks know the job while it runs."""
         ti = context["ti"]
         ti.xcom_push(key="globus_job_ids", value=self._job_ids)
+        self.announced = True
         if url := self.url():
             ti.xcom_push(key=self.operator_extra_links[0].xcom_url_key, value=url)
             self.log.info("See %s", url)
@@ -411,7 +418,10 @@ class GlobusJobOperator(GlobusOperator):
         return verdict
 
     def _deadline_of_try(self) -> float | None:
-        return None if self.execution_timeout is None else time.time() + self.execution_timeout.total_seconds()
+        # Kept over the deferrals of a try, so that the time allowed does not begin anew with each.
+        if self._give_up_at is None and self.execution_timeout is not None:
+            self._give_up_at = time.time() + self.execution_timeout.total_seconds()
+        return self._give_up_at
 
     def _defer(self, service: str, job_ids: list[str], deadline: float | None, *, cancel_on_kill: bool) -> None:
         from airflow_provider_globus.triggers.job import GlobusJobTrigger
@@ -468,17 +478,16 @@ class GlobusJobOperator(GlobusOperator):
     def _cancel(self, why: str) -> None:
         if self._entry is None or self._entry.adopted:
             return
-        for job_id in self._entry.job_ids if self.service.cancellable else self._entry.job_ids[:1]:
+        for job_id in self._entry.job_ids:
             try:
                 answer = self.service.cancel(self.hook, job_id)
             except GlobusError as error:
                 self.log.error("%s %s could NOT be cancelled and may go on: %s", self.service.noun, job_id, error)
             else:
-                named_job = job_id if self.service.cancellable else named(self._entry.job_ids)
-                self.log.info("Cancelling %s %s since %s: %s", self.service.noun, named_job, why, answer)
+                self.log.info("Cancelling %s %s since %s: %s", self.service.noun, job_id, why, answer)
 
     def _named(self, entry: Entry | None) -> str:
-        return f"{self.service.noun} {named(entry.job_ids) if entry else ''}".strip()
+        return named(self.service.noun, entry.job_ids if entry else [])
 
 
 def settle_seconds() -> float:

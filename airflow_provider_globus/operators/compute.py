@@ -166,7 +166,7 @@ class GlobusComputeShellOperator(GlobusComputeOperator):
             why = f"The command was ended after its walltime of {self.walltime:g} s: allow it more."
         else:
             tail = "\n  ".join(said["stderr"].strip().splitlines()[-5:])
-            why = f"The command returned {code}." + (f" The end of stderr:\n  {tail}" if tail else "")
+            why = f"The command returned {code}." + (f" The end of stderr:\n  {tail}\n" if tail else "")
         return verdict._replace(outcome=Outcome.FAILED, message=why, code=f"RETURNCODE_{code}")
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_globus.exceptions import (
     GlobusEndpointOfflineError,
     GlobusInputError,
-    GlobusNotFoundError,
     GlobusPermissionError,
 )
 from airflow_provider_globus.ids import is_uuid
@@ -100,10 +99,9 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
         from airflow_provider_globus.compute.payloads import chunks, pack_arguments
 
         self.function()
-        calls = self.calls()
-        where = [f" of input {number}" if len(calls) > 1 else "" for number in range(len(calls))]
-        batches = chunks([pack_arguments(call, place) for call, place in zip(calls, where, strict=True)])
-        if self.require_online:
+        batches = chunks([pack_arguments(call) for call in self.calls()])
+        # What an earlier try has sent already runs, or waits, in any case.
+        if self.require_online and not self._resumed:
             self._check_endpoint()
         return {"batches": batches}
 
@@ -116,9 +114,11 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
 
         if not self.exactly_once:
             return None
-        opener = FunctionRegistry(self.hook).function_id(function_code(open_task_group))
+        opener = function_code(open_task_group)
         try:
-            group = open_group(self.hook, self.endpoint_id, opener, self._config())
+            group = FunctionRegistry(self.hook).use(
+                opener, lambda function_id: open_group(self.hook, self.endpoint_id, function_id, self._config())
+            )
         except GlobusPermissionError as error:
             if error.code != "FUNCTION_NOT_PERMITTED":
                 raise
@@ -134,16 +134,7 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
         function = self.function()
         if isinstance(function, str):
             return self._send(document, key, function)
-        registry = FunctionRegistry(self.hook)
-        function_id = registry.function_id(function)
-        try:
-            return self._send(document, key, function_id)
-        except GlobusNotFoundError as error:
-            if error.code != "FUNCTION_NOT_FOUND":
-                raise
-            # Somebody deleted it; the refusal says that nothing was accepted.
-            registry.forget(function_id)
-            return self._send(document, key, registry.function_id(function))
+        return FunctionRegistry(self.hook).use(function, lambda function_id: self._send(document, key, function_id))
 
     def _send(self, document: dict[str, Any], key: str | None, function_id: str) -> list[str]:
         from airflow_provider_globus.compute.payloads import result_strategies

@@ -100,14 +100,17 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
         """A call for each input that has to be run."""
         from airflow_provider_globus.compute.payloads import Arguments
 
-        calls = [self._arguments(index) for index in self._todo]
-        if calls and callable(self.python_callable):
+        signature = inspect.signature(self.python_callable) if callable(self.python_callable) else None
+        calls = []
+        for index in self._todo:
+            args, kwargs, _ = self._arguments(index)
             try:
-                inspect.signature(self.python_callable).bind(*calls[0].args, **calls[0].kwargs)
+                if signature is not None:
+                    signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise self.refuse(f"input {self._todo[0]} does not fit the function: {error}.") from None
-        if self.function_id is None:
-            calls = [Arguments([index, *call.args], call.kwargs) for index, call in zip(self._todo, calls, strict=True)]
+                raise self.refuse(f"input {index} does not fit the function: {error}.") from None
+            tag = [index] if self.function_id is None else []
+            calls.append(Arguments([*tag, *args], kwargs, f" of input {index}"))
         return calls
 
     def _arguments(self, index: int) -> Arguments:
@@ -159,7 +162,8 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
                 "cannot be told.",
                 advice="Clear the task to run all inputs again, or use python_callable: its results say it themselves.",
             )
-        self.log.info("%d inputs in %d submissions.", len(accepted), len(document["batches"]))
+        number = len(document["batches"])
+        self.log.info("%d inputs in %s.", len(accepted), "one submission" if number == 1 else f"{number} submissions")
         return accepted
 
     # Waiting
@@ -179,7 +183,7 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
         assert self._ledger is not None
         ended = verdict.result.get("documents", {}).items()
         settled = [Settled(task_id, self._index_of(task_id, document), document) for task_id, document in ended]
-        self._ledger.keep(self._fingerprint(), settled)
+        self._ledger.keep(self._fingerprint(), [list(item) for item in settled])
         for item in settled:
             self._note(self._items, item)
         if verdict.outcome == Outcome.PARTIAL:
@@ -277,8 +281,10 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
                 for item in failed
             ]
             self._ledger.ti.xcom_push(key="failures", value=said)
-        if verdict.outcome != Outcome.SUCCEEDED or len(failed) <= self.max_failed:
+        if verdict.outcome != Outcome.SUCCEEDED:
             return verdict
+        if len(failed) <= self.max_failed:
+            return verdict._replace(progress=f"{len(self._items.results)} of {self._items.count} inputs have a result")
         from airflow_provider_globus.compute.items import described
 
         why = (

@@ -122,7 +122,8 @@ class GlobusJobTrigger(BaseTrigger):
 
         service, hook = job_service(self.service), GlobusHook(self.globus_conn_id, caller="triggerer")
         if not service.cancellable:
-            self.log.warning("%s %s: %s", service.noun, named(self.job_ids), service.cancel(hook, self.job_ids[0]))
+            answer = service.cancel(hook, self.job_ids[0])
+            self.log.warning("%s: %s", named(service.noun, self.job_ids), answer)
             return
         for job_id in self.job_ids:
             self.log.info("Cancelling %s %s: %s", service.noun, job_id, service.cancel(hook, job_id))

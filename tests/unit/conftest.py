@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from airflow_provider_globus.compute.registry import FunctionRegistry
 from airflow_provider_globus.hooks.credentials import forget_credentials
 
 
@@ -23,6 +25,8 @@ class StateStore:
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         if value is None:
             raise ValueError("Cannot set value as None")
+        if json.loads(json.dumps(value)) != value:
+            raise TypeError(f"Airflow takes JSON only, not {value!r}")
         self.values[key] = value
 
 
@@ -73,6 +77,12 @@ def _fresh_tokens() -> Iterator[None]:
     forget_credentials()
     yield
     forget_credentials()
+
+
+@pytest.fixture(autouse=True)
+def _new_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that another test's sandbox knew are unknown to this one."""
+    monkeypatch.setattr(FunctionRegistry, "_known", {})
 
 
 @pytest.fixture

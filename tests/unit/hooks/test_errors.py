@@ -81,3 +81,30 @@ def test_what_a_service_account_cannot_cure_is_explained(
 def test_the_body_is_not_shown_even_in_a_traceback(globus_sandbox: GlobusSandbox) -> None:
     error = answer(globus_sandbox, 403, {"code": "PermissionDenied", "message": "No", "extra": "body-only-text"})
     assert "body-only-text" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    ("status", "number", "name", "cls", "advice"),
+    [
+        (404, 4, "ENDPOINT_NOT_FOUND", GlobusNotFoundError, "globus-compute-endpoint list"),
+        (403, 9, "ENDPOINT_ACCESS_FORBIDDEN", GlobusPermissionError, "endpoint's owner"),
+        (404, 3, "FUNCTION_NOT_FOUND", GlobusNotFoundError, "function_id"),
+        (403, 8, "FUNCTION_ACCESS_FORBIDDEN", GlobusPermissionError, "not shared"),
+        (403, 10, "FUNCTION_NOT_PERMITTED", GlobusPermissionError, "allowed_functions"),
+        (404, 20, "TASK_GROUP_NOT_FOUND", GlobusNotFoundError, "Check the id"),
+        (400, 17, "REQUEST_MALFORMED", GlobusBadRequestError, ""),
+        (500, 18, "INTERNAL_ERROR", GlobusUnavailableError, "usually passes"),
+        (413, 0, None, GlobusBadRequestError, ""),
+    ],
+)
+def test_compute_numbers_its_errors(
+    status: int, number: int, name: str | None, cls: type[GlobusError], advice: str, globus_sandbox: GlobusSandbox
+) -> None:
+    body = {"status": "Failed", "code": number, "http_status_code": status, "reason": "So it is", "error_args": []}
+    hook = GlobusHook()
+    globus_sandbox.faults.add({"service": "compute", "status": status, "body": json.dumps(body)})
+    with pytest.raises(GlobusError, match="So it is") as error:
+        hook.call("submitting", hook.compute_client_v2(polling=True).get_version)
+    assert type(error.value) is cls
+    assert getattr(error.value, "code", "") == name
+    assert advice in error.value.advice

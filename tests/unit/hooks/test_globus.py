@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +14,7 @@ from airflow_provider_globus.exceptions import (
     GlobusCollectionNameError,
     GlobusConfigError,
     GlobusConsentRequiredError,
+    GlobusEndpointNameError,
     GlobusInputError,
     GlobusNotFoundError,
     GlobusRateLimitError,
@@ -21,8 +23,10 @@ from airflow_provider_globus.exceptions import (
 from airflow_provider_globus.hooks.globus import GlobusHook
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_provider_globus.sandbox import GlobusSandbox
-    from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory
+    from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory, ComputeEndpointFactory
 
 
 @pytest.fixture
@@ -263,3 +267,70 @@ def test_connection_test_says_what_to_do(globus_sandbox: GlobusSandbox, monkeypa
     ok, message = GlobusHook().test_connection()
     assert not ok
     assert "alias 'gone'" in message
+
+
+def test_connection_test_says_whether_endpoints_are_online(
+    hook: GlobusHook, globus_compute_endpoint: ComputeEndpointFactory
+) -> None:
+    globus_compute_endpoint("hpc")
+    globus_compute_endpoint("cluster", online=False)
+    reached, said = hook.test_connection()
+    assert reached
+    assert "cluster: offline." in said
+    assert "hpc: online." in said
+
+
+def test_connection_test_names_an_alias_of_no_endpoint(
+    globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, globus_sandbox, extra={"compute_endpoints": {"hpc": str(uuid4())}})
+    reached, said = GlobusHook().test_connection()
+    assert not reached
+    assert "Compute endpoint alias 'hpc'" in said
+
+
+def test_compute_endpoints_by_id_alias_and_name(
+    hook: GlobusHook, globus_sandbox: GlobusSandbox, globus_compute_endpoint: ComputeEndpointFactory
+) -> None:
+    endpoint = globus_compute_endpoint("Polaris at ALCF", alias="polaris")
+    for name in (endpoint.id, "polaris", "Polaris at ALCF", "Polaris at ALCF"):
+        assert hook.compute_endpoint(name) == endpoint.id
+    assert globus_sandbox.journal.count("compute", "GET", "/v2/endpoints") == 1
+
+
+def test_a_name_of_several_compute_endpoints_lists_them(
+    hook: GlobusHook, globus_compute_endpoint: ComputeEndpointFactory, tmp_path: Path
+) -> None:
+    ids = [globus_compute_endpoint("hpc", alias=f"alias{n}", folder=tmp_path / str(n)).id for n in range(2)]
+    with pytest.raises(GlobusEndpointNameError, match="2 Compute endpoints that this identity can see") as error:
+        hook.compute_endpoint("hpc")
+    assert all(endpoint_id in str(error.value) for endpoint_id in ids)
+    assert "alias0, alias1" in str(error.value)
+
+
+@pytest.mark.parametrize("fault", [{"drop": True}, {"status": 500}, {"status": 502}, {"status": 503}])
+def test_what_would_be_done_twice_is_sent_once(
+    fault: dict[str, Any], hook: GlobusHook, globus_sandbox: GlobusSandbox
+) -> None:
+    globus_sandbox.faults.add({"service": "compute", **fault})
+    client = hook.compute_client_v3(resend=False)
+    with pytest.raises(GlobusUnavailableError):
+        hook.call("submitting", client.submit, str(uuid4()), {"tasks": {}})
+    assert globus_sandbox.journal.count("compute") == 1
+
+
+def test_what_was_refused_for_now_is_sent_again(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    fault = {"service": "compute", "status": 429, "headers": {"Retry-After": "0"}, "times": 2}
+    globus_sandbox.faults.add(fault)
+    client = hook.compute_client_v3(resend=False)
+    with pytest.raises(GlobusNotFoundError):
+        hook.call("submitting", client.submit, str(uuid4()), {"tasks": {}})
+    assert globus_sandbox.journal.count("compute") == 3
+
+
+def test_an_expired_token_is_renewed_even_then(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    client = hook.compute_client_v3(resend=False)
+    for _ in range(2):
+        with pytest.raises(GlobusNotFoundError):
+            hook.call("submitting", client.submit, str(uuid4()), {"tasks": {}})
+        globus_sandbox.world.auth.revoke_tokens()

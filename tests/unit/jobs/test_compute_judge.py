@@ -64,11 +64,12 @@ def test_many_bytes_are_handed_on_at_once() -> None:
     assert list(verdict.result["documents"]) == ["a"]
 
 
-def test_an_unknown_task_is_lost_after_a_while() -> None:
+def test_an_unknown_task_has_failed_after_a_while() -> None:
+    """A retry then submits it anew, which one that is lost to an outage must not."""
     memory: dict[str, Any] = {}
     assert judge(None, task("b", "running"), memory=memory).outcome == Outcome.RUNNING
     verdict = judge(None, task("b", "running"), memory=memory, now=61)
-    assert verdict.outcome == Outcome.LOST
+    assert verdict.outcome == Outcome.FAILED
     assert "does not know 1 of 2 tasks" in verdict.message
 
 

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_globus.hooks.globus import GlobusHook
+from airflow_provider_globus.jobs.compute import ComputeTasks
 from airflow_provider_globus.jobs.transfer import TransferJobs
+from airflow_provider_globus.operators.compute import GlobusComputeMapOperator
 from airflow_provider_globus.triggers.job import GlobusJobTrigger
+from tests.unit.conftest import Attempt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_provider_globus.sandbox import GlobusSandbox
-    from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory
+    from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory, ComputeEndpointFactory
 
 JOBS = 120
 
@@ -169,3 +174,45 @@ def test_each_event_loop_has_a_poll_of_its_own(globus_sandbox: GlobusSandbox, ta
     globus_sandbox.world.transfer.release()
     for task_id in task_ids[:2]:
         assert asyncio.run(outcomes([trigger(task_id, poll_interval=0.05)])) == ["succeeded"]
+
+
+async def test_what_has_ended_is_fetched_once(
+    globus_sandbox: GlobusSandbox,
+    globus_compute_endpoint: ComputeEndpointFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Compute hands a result out for half an hour; whoever waits keeps it and asks for the rest."""
+    globus_compute_endpoint("hpc", workers=4)
+    operator = GlobusComputeMapOperator(
+        task_id="start",
+        endpoint="hpc",
+        python_callable=_wait_for,
+        inputs=[[str(tmp_path)], [str(tmp_path / "go")]],
+        unpack="args",
+        wait_for_completion=False,
+    )
+    context: Any = Attempt()
+    ids = (await asyncio.to_thread(operator.execute, context))["job_ids"]
+    fetch = ComputeTasks.fetch
+
+    def let_go_when_one_is_left(*args: Any) -> Any:
+        if len(args[2]) == 1:
+            (tmp_path / "go").touch()
+        return fetch(*args)
+
+    monkeypatch.setattr(ComputeTasks, "fetch", let_go_when_one_is_left)
+    waiting = trigger("", service="compute", job_ids=ids, poll_interval=0.1, rules={"collect": True})
+    event = (await anext(waiting.run())).payload
+    looks = globus_sandbox.journal.requests("compute", "POST", "/v2/batch_status")
+    assert looks[0].body["task_ids"] == ids
+    assert looks[-1].body["task_ids"] == [ids[1]]
+    assert set(event["result"]["documents"]) == set(ids)
+
+
+def _wait_for(path: str) -> None:
+    import time
+    from pathlib import Path
+
+    while not Path(path).exists():
+        time.sleep(0.01)
