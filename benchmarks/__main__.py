@@ -1,8 +1,8 @@
 """
-``python -m benchmarks [imports] [waiting] [sandbox]``: run benchmarks (all by default) and print a table for each.
+``python -m benchmarks [imports] [waiting] [compute] [sandbox]``: run all or some, and print a table for each.
 
 Numbers also go to ``.bench/results.json``. Fails when a rule of the project is broken: what imports may cost and load,
-and how many status calls the shared poll may make. Nothing else is judged: times depend on the machine.
+and how many submissions and status calls waiting may make. Nothing else is judged: times depend on the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from benchmarks.report import Report
 
-NAMES = ("imports", "waiting", "sandbox")
+NAMES = ("imports", "waiting", "compute", "sandbox")
 RESULTS = Path(".bench", "results.json")
 
 
