@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
+REAL   := .venv-endpoint
 
 # Airflow starts twice as slowly without compiled bytecode, and pip's own check for newer versions is noise.
 PIP    := install --quiet --compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint bench package clean
+.PHONY: help demo test test-lowest endpoint test-endpoint lint bench package clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +33,18 @@ test: $(STAMP)  ## run all tests
 
 test-lowest: $(LOWEST)/.installed  ## run what depends on Airflow with the lowest supported one
 	$(LOWEST)/bin/pytest tests/unit tests/dags --ignore tests/unit/sandbox
+
+# A real endpoint pins other versions than Airflow, so it has an environment of its own.
+$(REAL)/.installed: constraints-endpoint.txt tests/endpoint/install_rabbitmq.sh
+	tests/endpoint/install_rabbitmq.sh
+	$(PYTHON) -m venv $(REAL)
+	$(REAL)/bin/pip $(PIP) --constraint constraints-endpoint.txt globus-compute-endpoint
+	@touch $@
+
+endpoint: $(REAL)/.installed  ## install a real Compute endpoint and RabbitMQ for tests (Debian; as root)
+
+test-endpoint: $(STAMP) endpoint  ## run Compute with a real endpoint and RabbitMQ
+	GLOBUS_ENDPOINT_TESTS=required $(BIN)/pytest tests/endpoint
 
 lint: $(STAMP)  ## check style and types
 	$(BIN)/ruff check .

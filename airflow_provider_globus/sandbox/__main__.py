@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.server import GlobusSandbox
 
 _DEFAULT_PORT = 8765
+#: An AMQP broker for real Compute endpoints and the SDK's ``Executor``.
+AMQP_VARIABLE = "GLOBUS_SANDBOX_AMQP_URL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             random_seed=options.random_seed,
             allow_non_loopback=options.allow_non_loopback,
             on_request=None if options.quiet else _log,
+            # From the environment, since it holds a password, which a command line would show to everybody.
+            amqp_url=os.environ.get(AMQP_VARIABLE),
         )
         if options.print_env:
             return _print_env(sandbox, options.port)
@@ -49,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_globus.sandbox", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
-    serve = parser.add_subparsers(required=True).add_parser("serve", help="serve a sandbox until Ctrl-C")
+    serve = parser.add_subparsers(required=True).add_parser(
+        "serve",
+        help="serve a sandbox until Ctrl-C",
+        epilog=f"With an AMQP URL in {AMQP_VARIABLE}, real Compute endpoints can register.",
+    )
     serve.add_argument("--port", type=int, default=_DEFAULT_PORT, help="0 takes a free one (default %(default)s)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     serve.add_argument(

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from airflow_provider_globus.sandbox.__main__ import main
+from airflow_provider_globus.sandbox.local_airflow import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -134,3 +137,14 @@ def test_what_cannot_be_served_is_said_in_one_line(arguments: tuple[str, ...], m
 
 def test_help_is_quick_to_say_what_there_is() -> None:
     assert "--print-env" in run("serve", "--help").stdout
+
+
+def test_serve_names_a_broker_it_cannot_reach_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setenv("GLOBUS_SANDBOX_AMQP_URL", f"amqp://me:hush@127.0.0.1:{port}/%2F")
+    assert main(["serve", "--port", "0"]) == 1
+    said = capsys.readouterr().err
+    assert f"127.0.0.1:{port}" in said
+    assert "hush" not in said
