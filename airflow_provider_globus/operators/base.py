@@ -447,7 +447,7 @@ class GlobusJobOperator(GlobusOperator):
 
     def _conclude(self, ledger: Ledger, verdict: Verdict) -> Any:
         if verdict.outcome == Outcome.SUCCEEDED:
-            self.log.info("The %s has succeeded. %s", self._named(self._entry), verdict.progress)
+            self.log.info("The %s succeeded. %s", self._named(self._entry), verdict.progress)
             ledger.end()
             return self.result(verdict)
         why = [verdict.message, *self._explain(verdict)]

@@ -226,6 +226,19 @@ def executions_settle(globus: GlobusSandbox) -> int:
     return executions(globus)
 
 
+def test_what_was_accepted_in_order_stays_so_after_a_crash(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function_id = GlobusComputeRegisterFunctionOperator(task_id="register", python_callable=square).execute(context)
+    monkeypatch.setattr(payloads, "_BATCH_BYTES", 120)
+    die_in(monkeypatch, submission.Sender, "_post", after=False, at=2)
+    with pytest.raises(Died):
+        many(function_id=function_id).execute(context)
+    context.ti.retry()
+    assert many(function_id=function_id).execute(context) == [n * n for n in range(9)]
+    assert executions(globus_sandbox) == 9
+
+
 def test_unordered_tasks_of_a_registered_function_are_not_guessed(
     globus_sandbox: GlobusSandbox, context: TaskContext
 ) -> None:
