@@ -71,6 +71,8 @@ def globus_sandbox(_globus_sandbox_server: GlobusSandbox, monkeypatch: pytest.Mo
     """
     sandbox = _globus_sandbox_server
     sandbox.reset()
+    # Whoever keeps tokens by their credentials, as Airflow's hooks do, begins anew with each test.
+    sandbox.world.auth.rotate_secret(sandbox.client_id)
     for name, value in sandbox.env.items():
         monkeypatch.setenv(name, value)
 

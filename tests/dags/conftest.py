@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_globus.compute.registry import FunctionRegistry
-from airflow_provider_globus.hooks.credentials import forget_credentials
 from airflow_provider_globus.sandbox.demo.s3 import S3Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow.sdk import DAG
-
-
-@pytest.fixture(autouse=True)
-def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process keeps tokens and ids of registered functions; a test must not live on those of another's sandbox."""
-    monkeypatch.setattr(FunctionRegistry, "_known", {})
-    forget_credentials()
-    yield
-    forget_credentials()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from airflow_provider_globus.sandbox import GlobusSandbox
-    from airflow_provider_globus.sandbox.pytest_plugin import ComputeEndpointFactory
+    from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory, ComputeEndpointFactory
 
 DAGS = '''
 from airflow.sdk import DAG, Asset, task
@@ -110,3 +110,23 @@ def test_registrations_outlive_the_process(
         monkeypatch.setattr(FunctionRegistry, "_known", {})
         assert run(dag, {}) == ("success", {"root": 4.0})
     assert globus_sandbox.journal.count("compute", "POST", "/v3/functions") == 2
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_one_test_does_not_live_on_the_tokens_of_another(
+    name: str,
+    load: Callable[[Path], dict[str, DAG]],
+    run: Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]],
+    globus_sandbox: GlobusSandbox,
+    globus_collection: CollectionFactory,
+    tmp_path: Path,
+) -> None:
+    """Its consents would be for collections that are gone."""
+    globus_collection(name, files={"a.dat": "a"})
+    (tmp_path / "listing.py").write_text(
+        "from airflow.sdk import DAG\n"
+        "from airflow_provider_globus.operators.collections import GlobusListOperator\n"
+        "with DAG('listing'):\n"
+        f"    GlobusListOperator(task_id='ls', collection={name!r}, path='/')\n"
+    )
+    assert run(load(tmp_path / "listing.py")["listing"], {})[0] == "success"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_globus.compute import payloads, submission
 from airflow_provider_globus.exceptions import GlobusSubmissionUnknownError, GlobusUnavailableError
@@ -276,6 +276,21 @@ def test_cleared_between_group_and_answer_the_function_runs_once(
     with pytest.raises(Died):
         single().execute(context)
     context.ti.clear()
+    assert single().execute(context) == 9
+    assert executions(globus_sandbox) == 1
+
+
+def test_what_airflow_timed_out_is_adopted_since_it_runs_on(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_time(self: Any) -> None:
+        raise AirflowTaskTimeout
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GlobusComputeOperator, "_wait", out_of_time)
+        with pytest.raises(AirflowTaskTimeout):
+            single().execute(context)
+    context.ti.retry()
     assert single().execute(context) == 9
     assert executions(globus_sandbox) == 1
 
