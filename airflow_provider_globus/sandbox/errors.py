@@ -37,7 +37,8 @@ class NotServed(ServiceError):
     """The real service answers this, the sandbox does not (yet): HTTP 501, and it says so.
 
     :param what: what was asked for, for example ``GET /v0.10/bookmark_list``.
+    :param but: what would make the sandbox serve it, for example ``without an AMQP broker``.
     """
 
-    def __init__(self, what: str) -> None:
-        super().__init__(501, "NotServed", f"The Globus sandbox does not serve {what} yet")
+    def __init__(self, what: str, but: str = "yet") -> None:
+        super().__init__(501, "NotServed", f"The Globus sandbox does not serve {what} {but}")

@@ -104,8 +104,7 @@ def _result_connection(request: ServiceRequest) -> Answer:
 def _broker(request: ServiceRequest) -> Amqp:
     broker = request.world.compute.amqp
     if broker is None:
-        what = f"{request.method} {request.path} without an AMQP broker (start the sandbox with amqp_url)"
-        raise NotServed(what)
+        raise NotServed(f"{request.method} {request.path}", but=errors.NO_BROKER)
     return broker
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 UNAUTHENTICATED = "USER_UNAUTHENTICATED"
 
+#: Why a route that needs a broker is not served.
+NO_BROKER = "without an AMQP broker (start the sandbox with amqp_url)"
+
 # As the service publishes them.
 _NUMBERS = {
     "UNKNOWN_ERROR": 0,

@@ -66,12 +66,11 @@ def _ranks(specification: Mapping[str, Any]) -> tuple[int, int, int]:
 def environment(specification: Mapping[str, Any], folder: Path, path: str) -> dict[str, str]:
     """Return what an MPI task finds in its environment, with the launcher's command as ``PARSL_MPI_PREFIX``.
 
-    :param folder: where the launcher is put.
+    :param folder: where the launcher was installed.
     :param path: the ``PATH`` of the endpoint.
     """
     ranks, each, nodes = _ranks(specification)
     hosts = ",".join(f"node{number}" for number in range(nodes))
-    launcher = _install(folder)
     prefix = f"{_LAUNCHER} -n {ranks} -ppn {each} -hosts {hosts}"
     return {
         **{f"PARSL_{key.upper()}": str(value) for key, value in specification.items()},
@@ -82,18 +81,20 @@ def environment(specification: Mapping[str, Any], folder: Path, path: str) -> di
         "PARSL_MPIEXEC_PREFIX": prefix,
         "PARSL_MPI_PREFIX": prefix,
         # By name and not by path: a shell splits the prefix at every space.
-        "PATH": os.pathsep.join((str(launcher.parent), path)),
+        "PATH": os.pathsep.join((str(_launcher(folder).parent), path)),
     }
 
 
-def _install(folder: Path) -> Path:
-    launcher = folder / "bin" / _LAUNCHER
-    if not launcher.exists():
-        launcher.parent.mkdir(parents=True, exist_ok=True)
-        command = shlex.join([sys.executable, "-I", __file__])
-        launcher.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        launcher.chmod(0o755)
-    return launcher
+def install_launcher(folder: Path) -> None:
+    """Put the launcher into a folder."""
+    launcher = _launcher(folder)
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", __file__])} "$@"\n')
+    launcher.chmod(0o755)
+
+
+def _launcher(folder: Path) -> Path:
+    return folder / "bin" / _LAUNCHER
 
 
 def launch(arguments: Sequence[str]) -> int:

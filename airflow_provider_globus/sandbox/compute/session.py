@@ -52,7 +52,6 @@ class Session:
         self._tell_ended = ended
         self._env = {**_base_environment(endpoint.folder), **endpoint.env}
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._stopped = False
         self._failure: str | None = "The process ended before it was ready"
@@ -118,12 +117,13 @@ class Session:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[socket.socket]:
         """Start the process; at the end, make sure that it and all its tasks are gone."""
+        configuration = frame(self._configuration())
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                self._process = _start(theirs)
+                process = _start(theirs)
             try:
-                ours.sendall(frame(self._configuration()))
+                ours.sendall(configuration)
                 with self._lock:
                     self._connection = ours
                     if self._stopped:  # while the process was started
@@ -132,7 +132,8 @@ class Session:
             finally:
                 with self._lock:
                     self._connection = None
-        self._bury(self._process)
+                ours.close()  # ends the process, when it has not ended yet
+                self._bury(process)
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for the end of the process, which then has ended all others; when it did not, do so ourselves."""
@@ -186,6 +187,8 @@ class Session:
     def _configuration(self) -> dict[str, Any]:
         private = self._endpoint.folder / _PRIVATE
         private.mkdir(parents=True, exist_ok=True)
+        if self._endpoint.mpi:
+            mpi.install_launcher(private)
         return {
             "folder": str(self._endpoint.folder),
             "log": str(private / "endpoint.log"),

@@ -82,7 +82,7 @@ def _submission(
         raise errors.malformed("result_serializers must be a list of import paths")
     create_queue = _optional(document, queue_field, bool, False)
     if create_queue and state.amqp is None:
-        raise NotServed(f"{queue_field} without an AMQP broker (start the sandbox with amqp_url)")
+        raise NotServed(queue_field, but=errors.NO_BROKER)
     return Submission(
         owner=caller.identity_id,
         calls=calls,

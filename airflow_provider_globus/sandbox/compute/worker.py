@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("!I")
 _PIECE = 1 << 16
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 # What goes over sockets and pipes
@@ -130,7 +129,8 @@ class _Endpoint:
         if sandbox is not None:
             self._watch(sandbox, self._end)
         # What a task leaves behind becomes our child, so that we can end it.
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def serve(self) -> NoReturn:
         """Do what is asked for until the sandbox is gone, then leave no process behind."""
@@ -297,7 +297,6 @@ class _Endpoint:
 def _run(order: dict[str, Any], report: int, memory: int | None) -> None:
     """Run a function, write the report, end."""
     os.setpgid(0, 0)  # a function may signal its whole group, and scripts do
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.update(order["env"])
     Path(order["folder"]).mkdir(parents=True, exist_ok=True)
     os.chdir(order["folder"])
@@ -343,11 +342,6 @@ def _limit(what: int, amount: int) -> None:
         hard = resource.getrlimit(what)[1]
         amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
         resource.setrlimit(what, (amount, amount))
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        _LIBC.prctl(option, value, 0, 0, 0)
 
 
 # Start

@@ -7,12 +7,16 @@ import inspect
 import os
 import platform
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from airflow_provider_globus.sandbox.compute import session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,6 +241,24 @@ def test_a_reset_ends_all_that_tasks_have_started(lab: Any, gone: Any) -> None:
     assert lab.compute.tasks == {}
 
 
+def test_an_endpoint_may_be_stopped_while_its_process_starts(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = lab.endpoint("hasty")
+    start, threads, starting = session._start, [], threading.Event()
+
+    def start_and_regret(connection: socket.socket) -> subprocess.Popen[bytes]:
+        threads.append(threading.current_thread())
+        endpoint.forget()
+        starting.set()
+        return start(connection)
+
+    monkeypatch.setattr(session, "_start", start_and_regret)
+    (task_id,) = lab.submit(endpoint, one)
+    assert starting.wait(30)
+    threads[0].join(30)
+    assert not threads[0].is_alive()
+    assert lab.compute.tasks[task_id].executions == 0
+
+
 def test_deleting_an_endpoint_ends_all_that_runs_there(lab: Any, gone: Any) -> None:
     gate = lab.gate()
     endpoint = lab.endpoint()
@@ -288,6 +310,7 @@ def sandbox_elsewhere(tmp_path: Path) -> Iterator[Callable[[str], tuple[subproce
             [sys.executable, "-c", _PROGRAM, how, str(path), inspect.getsource(tells_pids_and_waits)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
             start_new_session=True,
             text=True,
         )

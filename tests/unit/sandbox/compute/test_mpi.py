@@ -93,6 +93,7 @@ def test_a_program_that_is_not_there() -> None:
 
 
 def test_the_launcher_is_found_where_folders_have_spaces(tmp_path: Path) -> None:
+    mpi.install_launcher(tmp_path / "with a space")
     found = mpi.environment({"num_ranks": 2}, tmp_path / "with a space", "/usr/bin:/bin")
     done = subprocess.run(
         "$PARSL_MPI_PREFIX echo hi", shell=True, env=found, capture_output=True, text=True, timeout=60, check=True

@@ -77,6 +77,16 @@ def test_another_backend_gets_all_a_real_endpoint_needs(lab: Any) -> None:
     assert endpoint.backend.calls == ["close"]
 
 
+def test_what_waited_for_an_endpoint_is_handed_over_once(lab: Any) -> None:
+    endpoint = lab.compute.add_endpoint("real", folder=lab.folder, backend=Recorder, online=False)
+    ids = lab.submit(endpoint, one, [(), ()])
+    assert endpoint.backend.tasks == []
+    for _ in range(2):
+        endpoint.go_online()
+        endpoint.go_offline()
+    assert [task.id for task in endpoint.backend.tasks] == ids
+
+
 def test_an_outcome_is_taken_once_and_needs_a_task(lab: Any) -> None:
     endpoint = lab.compute.add_endpoint("real", folder=lab.folder, backend=Recorder)
     (task_id,) = lab.submit(endpoint, one)

@@ -252,9 +252,19 @@ def test_the_rate_limit_is_computes_own_and_each_identitys(lab: Any, refused: An
     assert lab.v2.get_version().http_status == 200
 
 
-def test_transfers_limit_is_not_computes(lab: Any) -> None:
-    lab.sandbox.settings.rate_limit_per_second = 0.1
-    assert [lab.v2.get_version().http_status for _ in range(5)] == [200] * 5
+def test_transfer_and_compute_are_metered_apart(lab: Any) -> None:
+    lab.sandbox.settings.update(
+        {"rate_limit_per_second": 0.1, "compute_requests_per_10_seconds": 2, "require_issued_tokens": False}
+    )
+    lab.sandbox.clock.freeze()
+
+    def ask(path: str) -> int:
+        headers = {"Authorization": "Bearer any"}
+        return requests.get(f"{lab.sandbox.url}{path}", headers=headers, timeout=10).status_code
+
+    transfer, compute = "/v0.10/submission_id", "/v2/version"
+    asked = [ask(path) for path in (transfer, compute, compute, transfer, compute)]
+    assert asked == [200, 200, 200, 429, 429]
 
 
 def test_only_computes_own_tokens_are_taken(lab: Any) -> None:

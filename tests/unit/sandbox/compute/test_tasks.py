@@ -68,6 +68,12 @@ def imports_from_own_path() -> str:
     return str(brought_along.NAME)
 
 
+def has_the_sdk_loaded() -> bool:
+    import sys
+
+    return "globus_sdk" in sys.modules or "globus_compute_sdk.sdk.client" in sys.modules
+
+
 def uses_the_sdk() -> list[str]:
     from globus_compute_sdk import Client, ShellFunction
 
@@ -232,6 +238,10 @@ def test_an_endpoint_may_have_modules_of_its_own(lab: Any) -> None:
     assert lab.value(lab.call(endpoint, imports_from_own_path)) == "found"
     elsewhere = lab.call(lab.endpoint("other"), imports_from_own_path)
     assert elsewhere.exception.rstrip().endswith("ModuleNotFoundError: No module named 'brought_along'")
+
+
+def test_the_sdk_is_loaded_only_for_a_function_that_uses_it(lab: Any) -> None:
+    assert lab.value(lab.call(lab.endpoint(), has_the_sdk_loaded)) is False
 
 
 def test_a_function_may_use_the_sdk_itself(lab: Any) -> None:
