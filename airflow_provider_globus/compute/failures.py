@@ -55,6 +55,12 @@ _KNOWN = (
         "it out.",
     ),
     (
+        "ARGUMENTS_NOT_READ",
+        r"DeserializationError|Deserialization failed|UnpicklingError",
+        "Arguments that JSON cannot hold travel as dill, which the endpoint reads with the same Python version and "
+        "packages only: pass plain data, or a path that the function opens itself.",
+    ),
+    (
         "MODULE_NOT_FOUND",
         r"ModuleNotFoundError|ImportError",
         "Install the package where the endpoint's workers run (worker_init in the endpoint's configuration), or choose "
@@ -93,6 +99,6 @@ def _last_line(text: str) -> str:
 def _python_note(document: Mapping[str, Any], code: str) -> str:
     theirs = str((document.get("details") or {}).get("python_version") or "")
     ours = ".".join(map(str, sys.version_info[:2]))
-    if code != "WORKER_LOST" or not theirs or theirs.startswith(f"{ours}."):
+    if code not in ("WORKER_LOST", "ARGUMENTS_NOT_READ") or not theirs or theirs.startswith(f"{ours}."):
         return ""
     return f" The endpoint runs Python {theirs}, this worker {ours}."

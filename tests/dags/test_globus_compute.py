@@ -59,6 +59,17 @@ with DAG("computing_{deferrable}", render_template_as_native_obj=True) as dag:
 '''
 
 
+def asset_events(dag_id: str, task_id: str) -> int:
+    """How often a task has updated its outlets."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    with create_session() as session:
+        events = select(func.count()).where(AssetEvent.source_dag_id == dag_id, AssetEvent.source_task_id == task_id)
+        return int(session.scalar(events) or 0)
+
+
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_results_travel_between_tasks(
     deferrable: bool,
@@ -82,6 +93,7 @@ def test_results_travel_between_tasks(
     started = [world.functions[task.function_id].name for task in world.tasks.values() if task.executions]
     assert started.count("square") == 5
     assert all(task.executions == 1 for task in world.tasks.values())
+    assert asset_events(dag.dag_id, "square") == 5
     # Functions are registered once, not for each run or task.
     assert len({function.name for function in world.functions.values()}) == len(world.functions)
 

@@ -43,6 +43,11 @@ def failed(end: str, **more: Any) -> dict[str, Any]:
         ("TypeError: Object of type ndarray is not JSON serializable", "RESULT_NOT_JSON", ".tolist()"),
         ("Serialization failed: All strategies failed.", "RESULT_NOT_JSON", "result_serializer='dill'"),
         (
+            "globus_compute_sdk.errors.error_types.DeserializationError: Deserialization failed: no strategy",
+            "ARGUMENTS_NOT_READ",
+            "pass plain data",
+        ),
+        (
             "parsl.executors.errors.InvalidResourceSpecification: Invalid resource specification",
             "RESOURCE_SPECIFICATION",
             "MPI engine",
@@ -61,10 +66,10 @@ def test_a_name_in_the_message_does_not_decide() -> None:
     assert failure_of(failed("RuntimeError: saw a ModuleNotError and 3 warnings")).code == "RuntimeError"
 
 
-def test_another_python_is_named_when_a_worker_was_lost() -> None:
-    end = "parsl.executors.high_throughput.errors.WorkerLost: Task failure"
-    assert "runs Python 3.99.1" in failure_of(failed(end, details={"python_version": "3.99.1"})).advice
-    assert "runs Python" not in failure_of(failed(end)).advice
+def test_another_python_is_named_where_it_may_be_the_reason() -> None:
+    for end in ("parsl.executors.high_throughput.errors.WorkerLost: Task failure", "dill.UnpicklingError: bad"):
+        assert "runs Python 3.99.1" in failure_of(failed(end, details={"python_version": "3.99.1"})).advice
+        assert "runs Python" not in failure_of(failed(end)).advice
 
 
 @pytest.mark.parametrize("reason", ["The result was not retrieved in 30 minutes", "Result abandoned"])
