@@ -240,7 +240,7 @@ class GlobusJobOperator(GlobusOperator):
         if event["service"] != self.service_name:
             return self._resume_submission(context, verdict)
         self.announced = True
-        ledger = self._ledger = Ledger(context, self.log)
+        ledger = self._ledger = Ledger(context, self.log, resumed=True)
         self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]), sent=True)
         return self._finish(ledger, verdict)
 

@@ -34,7 +34,8 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
     that have no result are run again; when a user clears it, all are.
 
     With ``function_id``, tasks can be told apart by the answer to their submission only: when that is lost, the task
-    fails rather than guess which result belongs to which input. With ``python_callable`` each result says so itself.
+    fails rather than guess which result belongs to which input. With ``python_callable`` each result says so itself: a
+    sensor that waits for the tasks of ``wait_for_completion=False`` sees ``[number of the input, result]``.
 
     On MySQL, a deferred task's column holds the ids of some 1,200 tasks; for more, use ``deferrable=False`` there.
 

@@ -54,11 +54,17 @@ class Ledger:
     """
     The entry of one Airflow task instance, in Airflow's task state store.
 
-    Airflow 3.2 has no such store: there a crash between submission and deferral is not remembered, which a log line
-    says, and Globus's own refusal of identical transfers is what remains.
+    Airflow 3.2 has no such store: there XComs hold the entry, which outlive a deferral, though not a try. A crash is
+    then not remembered, which a log line says, and Globus's own refusal of identical transfers is what remains.
+
+    :param resumed: the task comes back from a deferral.
     """
 
-    def __init__(self, context: Context | Mapping[str, Any], log: logging.Logger | Any) -> None:
+    def __init__(
+        self, context: Context | Mapping[str, Any], log: logging.Logger | Any, *, resumed: bool = False
+    ) -> None:
+        self._resumed = resumed
+        self._saved: dict[str, Any] = {}
         self._store: Any = context.get("task_state_store")
         self.ti: Any = context["ti"]
         self.generation = int(getattr(context["ti"], "max_tries", 0) or 0)
@@ -70,7 +76,7 @@ class Ledger:
 
     def read(self) -> Entry | None:
         """The entry that an earlier try, or this one before it was deferred, has left."""
-        stored = self._store.get(_KEY) if self._store is not None else None
+        stored = self._load(_KEY)
         if not isinstance(stored, dict):
             return None
         known = {f.name for f in fields(Entry)}
@@ -78,8 +84,7 @@ class Ledger:
 
     def write(self, entry: Entry) -> None:
         """Make an entry durable."""
-        if self._store is not None:
-            self._store.set(_KEY, asdict(entry))
+        self._save(_KEY, asdict(entry))
 
     def close(self) -> None:
         """Note that the job was given up."""
@@ -101,10 +106,7 @@ class Ledger:
         number = len(self._parts(fingerprint))
         for part in _split(items):
             value = {"fingerprint": fingerprint, "generation": self.generation, "items": part}
-            if self._store is not None:
-                self._store.set(_PART_KEY.format(number), value)
-            else:
-                self.ti.xcom_push(key=_PART_KEY.format(number), value=value)
+            self._save(_PART_KEY.format(number), value)
             number += 1
 
     def kept(self, fingerprint: str) -> list[Any]:
@@ -113,18 +115,26 @@ class Ledger:
 
     def _parts(self, fingerprint: str) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
-        while isinstance(part := self._part(len(parts)), dict):
+        while isinstance(part := self._load(_PART_KEY.format(len(parts))), dict):
             if (part["fingerprint"], part["generation"]) != (fingerprint, self.generation):
                 break
             parts.append(part)
         return parts
 
-    def _part(self, number: int) -> Any:
-        key = _PART_KEY.format(number)
+    def _load(self, key: str) -> Any:
         if self._store is not None:
             return self._store.get(key)
-        # XComs of a task outlive its deferral, though not its next try.
+        # At the beginning of a try there is none, and Airflow would log an XCom that is not there as an error.
+        if key in self._saved or not self._resumed:
+            return self._saved.get(key)
         return self.ti.xcom_pull(task_ids=self.ti.task_id, key=key, map_indexes=self.ti.map_index)
+
+    def _save(self, key: str, value: Any) -> None:
+        if self._store is not None:
+            self._store.set(key, value)
+        else:
+            self._saved[key] = value
+            self.ti.xcom_push(key=key, value=value)
 
     def is_rerun(self, entry: Entry) -> bool:
         """

@@ -262,6 +262,28 @@ def test_a_result_that_was_handed_on_survives_its_end_at_the_service(
     assert operator(**arguments).execute(context) == [0, 1]
 
 
+@pytest.mark.parametrize("registered", [False, True])
+def test_without_a_state_store_what_was_handed_on_survives_the_deferral(
+    registered: bool, context: TaskContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.2 has none; there it is in XComs."""
+    del context["task_state_store"]
+    monkeypatch.setattr(jobs, "HAND_ON_SECONDS", 0.0)
+    arguments: dict[str, Any] = {"inputs": [0, 1, 2], "op_kwargs": {"folder": str(tmp_path)}}
+    arguments |= {"python_callable": until_told}
+    if registered:
+        register = GlobusComputeRegisterFunctionOperator(task_id="register", python_callable=until_told)
+        arguments |= {"python_callable": None, "function_id": register.execute(context)}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(**arguments, deferrable=True).execute(context)
+    event = asyncio.run(anext(deferred.value.trigger.run())).payload
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(**arguments, deferrable=True).execute_complete(context, event)
+    (tmp_path / "go").touch()
+    event = asyncio.run(anext(deferred.value.trigger.run())).payload
+    assert operator(**arguments, deferrable=True).execute_complete(context, event) == [0, 1, 2]
+
+
 def test_many_results_are_kept_in_entries_of_a_fair_size(context: TaskContext) -> None:
     def wide(value: int) -> str:
         return str(value) * 20_000
