@@ -8,7 +8,7 @@ import sys
 import time
 
 # All that a DAG file with operators of any provider loads anyway: no provider is charged for it.
-_OF_AIRFLOW = ("airflow.sdk.exceptions", "airflow.triggers.base")
+_OF_AIRFLOW = ("airflow.sdk.exceptions", "airflow.triggers.base", "airflow.sdk.bases.decorator")
 _FROM_SDK = ("DAG", "BaseHook", "BaseOperator", "BaseOperatorLink", "BaseSensorOperator", "PokeReturnValue", "conf")
 
 
