@@ -12,7 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.compute.payloads import Arguments, pack_arguments
-from airflow_provider_globus.exceptions import GlobusError, GlobusSubmissionUnknownError, GlobusUnavailableError
+from airflow_provider_globus.exceptions import (
+    GlobusError,
+    GlobusJobFailedError,
+    GlobusSubmissionUnknownError,
+    GlobusUnavailableError,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -111,12 +116,18 @@ class Sender:
         return self.accepted
 
     def _recover(self, batches: Sequence[Sequence[str]]) -> None:
-        if self._group is None:
-            if len(self.accepted) < sum(map(len, batches)):
-                raise self._unknown("An earlier try ended while it was submitting.")
+        """Take over what an earlier try has sent; its last request may still be on its way."""
+        if len(self.accepted) == sum(map(len, batches)):
             return
-        if found := self._new_tasks():
-            self._adopt(found, batches[self._batches_accepted(batches) :])
+        if self._group is None:
+            raise self._unknown("An earlier try ended while it was submitting.")
+        self._log.info("Looking whether the task group %s has what an earlier try sent.", self._group.id)
+        for pause in (0.0, *_LOOKS):
+            if self._stop.wait(pause):
+                raise GlobusJobFailedError("The task was killed before its function was submitted.")
+            if found := self._new_tasks():
+                self._adopt(found, batches[self._batches_accepted(batches) :])
+                return
 
     def _batches_accepted(self, batches: Sequence[Sequence[str]]) -> int:
         number, tasks = 0, 0

@@ -8,7 +8,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_globus.compute import payloads, submission
-from airflow_provider_globus.exceptions import GlobusSubmissionUnknownError, GlobusUnavailableError
+from airflow_provider_globus.exceptions import (
+    GlobusJobFailedError,
+    GlobusSubmissionUnknownError,
+    GlobusUnavailableError,
+)
 from airflow_provider_globus.operators.compute import (
     GlobusComputeMapOperator,
     GlobusComputeOperator,
@@ -257,6 +261,47 @@ def test_a_group_in_any_order_still_gives_results_in_order(
     monkeypatch.setattr(submission.Sender, "_new_tasks", lambda self: original(self)[::-1])
     lose_answer(globus_sandbox, drop_after=True)
     assert many().execute(context) == [n * n for n in range(9)]
+
+
+def test_a_request_of_a_dead_worker_that_is_accepted_late(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was on its way when the worker died, and arrives after the retry has looked for it once."""
+    post, look = submission.Sender._post, submission.Sender._new_tasks
+    sent: list[Any] = []
+
+    def dying(self: Any, *request: Any) -> None:
+        sent.append(request)
+        raise Died
+
+    def arriving(self: Any) -> list[str]:
+        found = look(self)
+        if sent:
+            post(self, *sent.pop())
+        return found
+
+    monkeypatch.setattr(submission.Sender, "_post", dying)
+    with pytest.raises(Died):
+        single().execute(context)
+    monkeypatch.setattr(submission.Sender, "_post", post)
+    monkeypatch.setattr(submission.Sender, "_new_tasks", arriving)
+    context.ti.retry()
+    assert single().execute(context) == 9
+    assert executions(globus_sandbox) == 1
+
+
+def test_killed_while_looking_nothing_is_sent(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die_in(monkeypatch, submission.Sender, "_post", after=False)
+    with pytest.raises(Died):
+        single().execute(context)
+    context.ti.retry()
+    retried = single()
+    retried.on_kill()
+    with pytest.raises(GlobusJobFailedError, match="killed before its function was submitted"):
+        retried.execute(context)
+    assert work_submissions(globus_sandbox) == 0
 
 
 def test_strangers_in_the_group_are_an_error(
