@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -211,10 +212,13 @@ def test_a_suspended_task_is_explained_and_cancelled(globus_sandbox: GlobusSandb
 @pytest.mark.usefixtures("source", "target")
 def test_a_deadline_that_passes_fails_the_task(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
     globus_sandbox.faults.add({"collection": "*", "path": "*", "nice_status": "CONNECT_FAILED"})
-    globus_sandbox.clock.scale = 3600
+    operator = transfer(deadline=timedelta(hours=1), deferrable=True, worker_wait=0)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context)
+    globus_sandbox.clock.advance(7200)
+    event = asyncio.run(anext(deferred.value.trigger.run())).payload
     with pytest.raises(GlobusJobFailedError, match="EXPIRED"):
-        transfer(deadline=timedelta(hours=1)).execute(context)
-    globus_sandbox.clock.scale = 1
+        operator.execute_complete(context, event)
 
 
 @pytest.mark.parametrize("allowed", [True, False])
