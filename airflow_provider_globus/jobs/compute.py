@@ -74,7 +74,9 @@ class ComputeTasks(JobService):
         result = {"documents": ended}
         progress = _progress(documents, ended, int(rules.get("ended_before", 0)))
         unknown = sum(document is None for document in documents)
-        if unknown and now - memory.setdefault("unknown_since", now) >= _UNKNOWN_GRACE:
+        if not unknown:
+            memory.pop("unknown_since", None)
+        elif now - memory.setdefault("unknown_since", now) >= _UNKNOWN_GRACE:
             message = f"Globus Compute does not know {unknown} of {len(documents)} tasks (any more)."
             return Verdict(Outcome.FAILED, message, "TASK_NOT_FOUND", progress, result)
         if len(ended) == len(documents):

@@ -73,6 +73,12 @@ def test_an_unknown_task_has_failed_after_a_while() -> None:
     assert "does not know 1 of 2 tasks" in verdict.message
 
 
+def test_a_task_that_is_known_again_gets_its_time_anew() -> None:
+    memory: dict[str, Any] = {}
+    for known, now in ((None, 0.0), (task("a", "running"), 30.0), (None, 3600.0)):
+        assert judge(known, task("b", "running"), memory=memory, now=now).outcome == Outcome.RUNNING
+
+
 def test_progress_counts() -> None:
     documents = (
         task("a"),
