@@ -41,26 +41,22 @@ class FunctionRegistry:
     def __init__(self, hook: GlobusHook) -> None:
         self._hook = hook
 
-    def use(self, code: FunctionCode, do: Callable[[str], Used]) -> Used:
+    def use(self, code: FunctionCode, do: Callable[[str], Used], **options: Any) -> Used:
         """
         Do something with a function's id; once more with a new one when somebody has deleted the function.
 
         :param do: must do nothing when the service does not know the function, as it refuses submissions whole.
+        :param options: further fields of the registration, for example ``description``.
         """
-        function_id = self.function_id(code)
+        function_id = self._function_id(code, options)
         try:
             return do(function_id)
         except GlobusNotFoundError as error:
             if error.code != "FUNCTION_NOT_FOUND":
                 raise
-        return do(self._register_anew(code, {}))
+        return do(self._register_anew(code, options))
 
-    def function_id(self, code: FunctionCode, **options: Any) -> str:
-        """
-        The id of a function, registered now if it never was.
-
-        :param options: further fields of the registration, for example ``description``.
-        """
+    def _function_id(self, code: FunctionCode, options: dict[str, Any]) -> str:
         digest = self._digest(code, options)
         if digest not in self._known:
             self._known[digest] = self._remembered().get(digest) or self._register_anew(code, options)

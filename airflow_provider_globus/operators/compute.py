@@ -203,7 +203,7 @@ class GlobusComputeRegisterFunctionOperator(GlobusOperator):
             raise self.refuse("public and group exclude each other.")
 
     def execute(self, context: Context) -> str:
-        """Register, unless that was done before."""
+        """Register, unless that was done before and Globus still knows the function."""
         from airflow_provider_globus.compute.functions import function_code
         from airflow_provider_globus.compute.registry import FunctionRegistry
 
@@ -213,6 +213,12 @@ class GlobusComputeRegisterFunctionOperator(GlobusOperator):
         description = self.description or documented
         options = {"description": description, "public": self.public, "group": self.group}
         code = function_code(self.python_callable)
-        function_id = FunctionRegistry(self.hook).function_id(code, **{k: v for k, v in options.items() if v})
+        client = self.hook.compute_client_v2()
+
+        def known(function_id: str) -> str:
+            self.hook.call(f"looking up the function {function_id}", client.get_function, function_id)
+            return function_id
+
+        function_id = FunctionRegistry(self.hook).use(code, known, **{k: v for k, v in options.items() if v})
         self.log.info("The function %s has the id %s.", code.name, function_id)
         return function_id

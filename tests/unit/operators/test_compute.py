@@ -221,6 +221,15 @@ def test_a_registration_says_what_the_author_wants(globus_sandbox: GlobusSandbox
     assert (sent.body["description"], sent.body["public"]) == ("Adds.", True)
 
 
+def test_a_deleted_function_is_not_given_out_again(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    register = GlobusComputeRegisterFunctionOperator(task_id="register", python_callable=add)
+    deleted = register.execute(context)
+    GlobusHook().compute_client_v2().delete_function(deleted)
+    again = register.execute(context)
+    assert again != deleted
+    assert register.execute(context) == again
+
+
 # Failures
 
 
