@@ -92,6 +92,14 @@ class SessionProcess:
             )
         return self._popen.pid
 
+    def terminate(self, timeout: float) -> None:
+        """SIGTERM, to the program alone, and wait so many seconds at most for its end; what is left may be killed."""
+        if self._popen is None:
+            return
+        self._popen.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(timeout)
+
     def kill(self, *, whole_session: bool = True) -> None:
         """SIGKILL, by default everything the program started too, as when a machine goes down."""
         if self._popen is None:

@@ -14,7 +14,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import socket
 import tempfile
 import time
@@ -117,11 +116,7 @@ class RabbitMQ:
         process, self._process = self._process, None
         if process is None or process.pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while process.alive and time.monotonic() < deadline:
-            time.sleep(0.02)
+        process.terminate(_STOP_SECONDS)
         process.kill()
         self._reaper.forget(process.pid)
 

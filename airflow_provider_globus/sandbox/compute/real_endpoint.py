@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import tempfile
 import time
 from pathlib import Path
@@ -142,12 +141,8 @@ class RealEndpoint:
         process, self._process = self._process, None
         if process is None or process.pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            # To the endpoint alone: it tells the others, in the order that leaves none behind.
-            os.kill(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while process.alive and time.monotonic() < deadline:
-            time.sleep(0.05)
+        # To the endpoint alone: it tells the others, in the order that leaves none behind.
+        process.terminate(_STOP_SECONDS)
         self._kill_all()
         process.kill()
         self._reaper.forget(process.pid)
