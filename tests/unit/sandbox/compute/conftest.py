@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,10 @@ from globus_compute_sdk.serialize import ComputeSerializer, JSONData, PureSource
 from globus_sdk import ClientApp, ComputeClientV2, ComputeClientV3, GlobusAppConfig
 from globus_sdk.transport import RetryConfig
 
-from airflow_provider_globus.sandbox.server import GlobusSandbox
-
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.auth.models import Client
     from airflow_provider_globus.sandbox.compute.state import ComputeEndpoint, ComputeState, ComputeTask
+    from airflow_provider_globus.sandbox.server import GlobusSandbox
 
 PATIENCE_SECONDS = 30.0
 JSON_RESULTS = ["globus_compute_sdk.serialize.JSONData"]
@@ -137,20 +136,10 @@ class Gate:
             pass
 
 
-@pytest.fixture(scope="session")
-def _server() -> Iterator[GlobusSandbox]:
-    with GlobusSandbox() as sandbox:
-        sandbox.mark()
-        yield sandbox
-
-
 @pytest.fixture
-def lab(_server: GlobusSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A sandbox as new."""
-    for name, value in _server.env.items():
-        monkeypatch.setenv(name, value)
-    yield Lab(_server, tmp_path)
-    _server.reset()
+def lab(sandbox_as_new: GlobusSandbox, tmp_path: Path) -> Lab:
+    """A laboratory without tasks, collections or endpoints."""
+    return Lab(sandbox_as_new, tmp_path)
 
 
 @pytest.fixture

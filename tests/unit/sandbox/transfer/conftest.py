@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -12,10 +12,9 @@ import pytest
 from globus_sdk import ClientApp, GlobusAppConfig, TransferAPIError, TransferClient, TransferData
 from globus_sdk.transport import RetryConfig
 
-from airflow_provider_globus.sandbox.server import GlobusSandbox
-
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.auth.models import Client
+    from airflow_provider_globus.sandbox.server import GlobusSandbox
     from airflow_provider_globus.sandbox.transfer.collections import Collection
     from airflow_provider_globus.sandbox.transfer.tasks import Task
     from airflow_provider_globus.sandbox.world import World
@@ -104,20 +103,10 @@ class Lab:
         }
 
 
-@pytest.fixture(scope="session")
-def _server() -> Iterator[GlobusSandbox]:
-    with GlobusSandbox() as sandbox:
-        sandbox.mark()
-        yield sandbox
-
-
 @pytest.fixture
-def lab(_server: GlobusSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A sandbox as new."""
-    for name, value in _server.env.items():
-        monkeypatch.setenv(name, value)
-    yield Lab(_server, tmp_path)
-    _server.reset()
+def lab(sandbox_as_new: GlobusSandbox, tmp_path: Path) -> Lab:
+    """A laboratory without tasks, collections or endpoints."""
+    return Lab(sandbox_as_new, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""One sandbox for all tests of its services: starting one costs more than resetting it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_globus.sandbox.server import GlobusSandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[GlobusSandbox]:
+    with GlobusSandbox() as sandbox:
+        sandbox.mark()
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox_as_new(_server: GlobusSandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[GlobusSandbox]:
+    """A sandbox as new, to which the environment leads the SDK's clients."""
+    for name, value in _server.env.items():
+        monkeypatch.setenv(name, value)
+    yield _server
+    _server.reset()
