@@ -15,7 +15,7 @@ os.environ.update(
         "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(_HOME / "logs"),
-        # How long a trigger holds its event back follows this; see operators.base.settle_seconds.
+        # How long a trigger holds its event back follows this; see operators.deferral.settle_seconds.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "0",
     }
 )

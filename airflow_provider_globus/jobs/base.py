@@ -126,6 +126,14 @@ class JobService(ABC):
         return None
 
 
+class Condition(JobService):
+    """Something that is waited for like a job, although Globus runs nothing."""
+
+    def cancel(self, hook: GlobusHook, job_id: str) -> str:
+        """There is nothing to cancel."""
+        return "nothing runs at Globus"
+
+
 def human_bytes(count: float) -> str:
     """``count`` bytes in words, in powers of ten as Globus shows them."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

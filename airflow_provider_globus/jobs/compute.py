@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.compute.failures import failure_of
-from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict
+from airflow_provider_globus.jobs.base import Condition, Document, JobService, Outcome, Verdict
 
 if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
@@ -93,7 +93,7 @@ class ComputeTasks(JobService):
         return "Globus Compute cannot cancel a task: it runs to its end at the endpoint."
 
 
-class EndpointStates(JobService):
+class EndpointStates(Condition):
     """Whether Compute endpoints are online; not a job, but waited for like one."""
 
     name = "compute-endpoint"
@@ -130,10 +130,6 @@ class EndpointStates(JobService):
         ready = online and (not wanted or idle is None or int(idle) >= wanted)
         result = {"status": document["status"], **details}
         return Verdict(Outcome.SUCCEEDED if ready else Outcome.RUNNING, "", None, progress, result)
-
-    def cancel(self, hook: GlobusHook, job_id: str) -> str:
-        """There is nothing to cancel."""
-        return "nothing runs at Globus"
 
 
 def succeeded(document: Document) -> bool:

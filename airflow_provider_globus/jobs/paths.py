@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
 from airflow_provider_globus.hooks.files import list_directory, walk
-from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict, human_bytes
+from airflow_provider_globus.jobs.base import Condition, Document, Outcome, Verdict, human_bytes
 from airflow_provider_globus.paths import join, name, parent
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PathCondition(NamedTuple):
         return self.pattern is not None or self.marker is not None or self.min_files > 1 or self.recursive
 
 
-class PathConditions(JobService):
+class PathConditions(Condition):
     """Conditions on paths; each look is one listing, or one for each directory below."""
 
     name = "paths"
@@ -87,10 +87,6 @@ class PathConditions(JobService):
         if now - memory["since"] < stable_for:
             return Verdict(Outcome.RUNNING, "", None, f"{progress}; watching whether it stays so", result)
         return Verdict(Outcome.SUCCEEDED, "", None, progress, result)
-
-    def cancel(self, hook: GlobusHook, job_id: str) -> str:
-        """There is nothing to cancel."""
-        return "nothing runs at Globus"
 
 
 def _look(hook: GlobusHook, condition: PathCondition) -> Document:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
-from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict, human_bytes
+from airflow_provider_globus.jobs.base import Condition, Document, JobService, Outcome, Verdict, human_bytes
 
 if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
@@ -128,7 +128,7 @@ class TransferJobs(JobService):
         return f"{web_app_url}/activity/{job_id}"
 
 
-class TransferRoom(JobService):
+class TransferRoom(Condition):
     """
     Room for another task: Globus takes 100 unfinished tasks of an identity and refuses more.
 
@@ -158,10 +158,6 @@ class TransferRoom(JobService):
         progress = f"{unfinished} unfinished tasks of this identity, of {PENDING_TASKS} that Globus takes"
         outcome = Outcome.SUCCEEDED if unfinished <= PENDING_TASKS - _SLACK else Outcome.RUNNING
         return Verdict(outcome, "", None, progress, {"unfinished": unfinished})
-
-    def cancel(self, hook: GlobusHook, job_id: str) -> str:
-        """There is nothing to cancel."""
-        return "nothing runs at Globus"
 
 
 def summary(task: Document) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_provider_globus.exceptions import (
@@ -28,6 +28,7 @@ from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict, named
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
+from airflow_provider_globus.operators.deferral import default_deferrable, settle_seconds
 from airflow_provider_globus.operators.endings import ENDINGS, ENDINGS_RUNNING_ON, JOB_ERRORS
 from airflow_provider_globus.operators.fingerprint import digest
 
@@ -46,11 +47,6 @@ _CANCEL_PATIENCE = 120.0
 
 #: Arguments that do not change what a job does.
 _PRESENTATION = ("task_label", "deadline")
-
-
-def default_deferrable() -> bool:
-    """Airflow's ``[operators] default_deferrable``."""
-    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
 class GlobusOperator(BaseOperator):
@@ -379,7 +375,7 @@ class GlobusJobOperator(GlobusOperator):
         if entry.adopted or entry.ended:
             return
         if not self.service.cancellable:
-            self.log.warning("%s", self.service.cancel(self.hook, entry.job_ids[0]))
+            self._leave(entry, why)
             return
         for job_id in entry.job_ids:
             self.log.info("Cancelling it: %s", self.service.cancel(self.hook, job_id))
@@ -478,6 +474,9 @@ class GlobusJobOperator(GlobusOperator):
     def _cancel(self, why: str) -> None:
         if self._entry is None or self._entry.adopted:
             return
+        if not self.service.cancellable:
+            self._leave(self._entry, why)
+            return
         for job_id in self._entry.job_ids:
             try:
                 answer = self.service.cancel(self.hook, job_id)
@@ -486,15 +485,10 @@ class GlobusJobOperator(GlobusOperator):
             else:
                 self.log.info("Cancelling %s %s since %s: %s", self.service.noun, job_id, why, answer)
 
+    def _leave(self, entry: Entry, why: str) -> None:
+        if entry.job_ids:
+            answer = self.service.cancel(self.hook, entry.job_ids[0])
+            self.log.warning("Not cancelling the %s although %s. %s", self._named(entry), why, answer)
+
     def _named(self, entry: Entry | None) -> str:
         return named(self.service.noun, entry.job_ids if entry else [])
-
-
-def settle_seconds() -> float:
-    """
-    How long a trigger must not fire after its task has deferred.
-
-    Airflow notices the end of the worker's process within ``[workers] min_heartbeat_interval``, and fails a task
-    that its trigger has queued again by then.
-    """
-    return 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)

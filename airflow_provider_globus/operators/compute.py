@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.operators.base import GlobusOperator
-from airflow_provider_globus.operators.compute_base import GlobusComputeTaskOperator, chosen_function
+from airflow_provider_globus.operators.compute_base import GlobusComputeTaskOperator
 from airflow_provider_globus.operators.compute_map import GlobusComputeMapOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_globus.compute.functions import FunctionCode
     from airflow_provider_globus.compute.payloads import Arguments
 
 __all__ = [
@@ -41,7 +40,6 @@ class GlobusComputeOperator(GlobusComputeTaskOperator):
 
     template_fields: Sequence[str] = (
         *GlobusComputeTaskOperator.template_fields,
-        "function_id",
         "op_args",
         "op_kwargs",
     )
@@ -50,7 +48,6 @@ class GlobusComputeOperator(GlobusComputeTaskOperator):
         "op_args": "py",
         "op_kwargs": "py",
     }
-    shallow_copy_attrs: Sequence[str] = ("python_callable",)
 
     def __init__(
         self,
@@ -62,26 +59,15 @@ class GlobusComputeOperator(GlobusComputeTaskOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.python_callable = python_callable
-        self.function_id = function_id
+        self.choose(python_callable, function_id)
         self.op_args = op_args or []
         self.op_kwargs = op_kwargs or {}
-        if (python_callable is None) == (function_id is None):
-            raise self.refuse("give either python_callable or function_id.")
-
-    def function(self) -> FunctionCode | str:
-        """The function's code, or its id."""
-        return chosen_function(self, self.python_callable, self.function_id)
 
     def calls(self) -> list[Arguments]:
         """The one call."""
         from airflow_provider_globus.compute.payloads import Arguments
 
-        if callable(self.python_callable):
-            try:
-                inspect.signature(self.python_callable).bind(*self.op_args, **self.op_kwargs)
-            except TypeError as error:
-                raise self.refuse(f"the arguments do not fit the function: {error}.") from None
+        self.check_fit(self.op_args, self.op_kwargs, "the arguments do")
         return [Arguments(list(self.op_args), dict(self.op_kwargs))]
 
     def take(self, verdict: Verdict) -> bool:
@@ -120,7 +106,6 @@ class GlobusComputeShellOperator(GlobusComputeOperator):
         **GlobusComputeTaskOperator.template_fields_renderers,
         "command": "bash",
     }
-    shallow_copy_attrs: Sequence[str] = ()
 
     def __init__(
         self,

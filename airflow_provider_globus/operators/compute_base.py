@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.compute import RESULT_SERIALIZERS
 from airflow_provider_globus.exceptions import (
     GlobusEndpointOfflineError,
     GlobusInputError,
@@ -14,7 +16,7 @@ from airflow_provider_globus.exceptions import (
 )
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.links import GlobusComputeEndpointLink
-from airflow_provider_globus.operators.base import GlobusJobOperator, GlobusOperator
+from airflow_provider_globus.operators.base import GlobusJobOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_globus.compute.functions import FunctionCode
     from airflow_provider_globus.compute.payloads import Arguments, ResultSerializer
     from airflow_provider_globus.compute.submission import TaskGroup
-
-RESULT_SERIALIZERS = ("json", "dill")
+    from airflow_provider_globus.operators.ledger import Entry
 
 
 class GlobusComputeTaskOperator(GlobusJobOperator):
@@ -51,8 +52,15 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
     :param exactly_once: open a task group first, which costs one request and a function that does nothing.
     """
 
-    template_fields: Sequence[str] = ("endpoint", "user_endpoint_config", "resource_specification", "globus_conn_id")
+    template_fields: Sequence[str] = (
+        "endpoint",
+        "function_id",
+        "user_endpoint_config",
+        "resource_specification",
+        "globus_conn_id",
+    )
     template_fields_renderers = {"user_endpoint_config": "json", "resource_specification": "json"}  # noqa: RUF012
+    shallow_copy_attrs: Sequence[str] = ("python_callable",)
     service_name = "compute"
     operator_extra_links = (GlobusComputeEndpointLink(),)
     ui_color = "#dce6f5"
@@ -70,6 +78,8 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.endpoint = endpoint
+        self.python_callable: Callable[..., Any] | str | None = None
+        self.function_id: str | None = None
         self.user_endpoint_config = user_endpoint_config
         self.resource_specification = resource_specification
         self.result_serializer = result_serializer
@@ -81,12 +91,38 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
     # What a subclass says
 
     @abstractmethod
-    def function(self) -> FunctionCode | str:
-        """The code of the function to run, checked, or the id of a registered one."""
-
-    @abstractmethod
     def calls(self) -> list[Arguments]:
         """The arguments of each call."""
+
+    # Not an argument of the constructor: TaskFlow would add op_kwargs to it, which not all operators have.
+    def choose(self, python_callable: Callable[..., Any] | str | None, function_id: str | None) -> None:
+        """Set the function to run: one of the two."""
+        if (python_callable is None) == (function_id is None):
+            raise self.refuse("give either python_callable or function_id.")
+        self.python_callable = python_callable
+        self.function_id = function_id
+
+    def function(self) -> FunctionCode | str:
+        """The code of the function to run, checked, or the id of a registered one."""
+        from airflow_provider_globus.compute.functions import function_code
+
+        if self.python_callable is None:
+            if not is_uuid(self.function_id):
+                raise self.refuse(f"function_id {self.function_id!r} is no UUID.", "Pass what registration returned.")
+            return str(self.function_id)
+        try:
+            return function_code(self.python_callable)
+        except GlobusInputError as error:
+            raise self.refuse(error.message, error.advice) from None
+
+    def check_fit(self, args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> None:
+        """Refuse arguments that the function does not take, as far as that can be known here."""
+        if not callable(self.python_callable):
+            return
+        try:
+            inspect.signature(self.python_callable).bind(*args, **kwargs)
+        except TypeError as error:
+            raise self.refuse(f"{what} not fit the function: {error}.") from None
 
     # Submission
 
@@ -210,28 +246,9 @@ class GlobusComputeTaskOperator(GlobusJobOperator):
         if self._group:
             context["ti"].xcom_push(key="globus_task_group_id", value=self._group.id)
 
-    def _cancel(self, why: str) -> None:
-        if self._job_ids:
-            group = f" (task group {self._group.id})" if self._group else ""
-            said = "%s runs on%s although %s: Globus Compute cannot cancel."
-            self.log.warning(said, self._named(self._entry), group, why)
-
-
-def chosen_function(
-    operator: GlobusOperator, python_callable: Callable[..., Any] | str | None, function_id: str | None
-) -> FunctionCode | str:
-    """The code of a callable or path, or the id of a registered function; refused with the operator's name."""
-    from airflow_provider_globus.compute.functions import function_code
-
-    if function_id is not None:
-        if not is_uuid(function_id):
-            raise operator.refuse(f"function_id {function_id!r} is no UUID.", "Pass what registration returned.")
-        return function_id
-    assert python_callable is not None
-    try:
-        return function_code(python_callable)
-    except GlobusInputError as error:
-        raise operator.refuse(error.message, error.advice) from None
+    def _named(self, entry: Entry | None) -> str:
+        group = _parse_group(entry.key) if entry else None
+        return f"{super()._named(entry)} of task group {group.id}" if group else super()._named(entry)
 
 
 def _parse_group(key: str | None) -> TaskGroup | None:

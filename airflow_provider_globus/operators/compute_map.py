@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_globus.exceptions import GlobusResultError, GlobusSubmissionUnknownError
 from airflow_provider_globus.jobs.base import Outcome, Verdict
-from airflow_provider_globus.operators.compute_base import GlobusComputeTaskOperator, chosen_function
+from airflow_provider_globus.operators.compute_base import GlobusComputeTaskOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,14 +51,12 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
     template_fields: Sequence[str] = (
         *GlobusComputeTaskOperator.template_fields,
         "inputs",
-        "function_id",
         "op_kwargs",
     )
     template_fields_renderers = {  # noqa: RUF012
         **GlobusComputeTaskOperator.template_fields_renderers,
         "op_kwargs": "py",
     }
-    shallow_copy_attrs: Sequence[str] = ("python_callable",)
 
     def __init__(
         self,
@@ -74,15 +71,12 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.choose(python_callable, function_id)
         self.inputs = inputs
-        self.python_callable = python_callable
-        self.function_id = function_id
         self.unpack = unpack
         self.op_kwargs = op_kwargs or {}
         self.max_failed = max_failed
         self.item_retries = item_retries
-        if (python_callable is None) == (function_id is None):
-            raise self.refuse("give either python_callable or function_id.")
         if unpack not in (None, "args", "kwargs"):
             raise self.refuse(f"unpack {unpack!r} is unknown.", "Use 'args', 'kwargs', or leave it out.")
         if max_failed < 0 or item_retries < 0:
@@ -94,22 +88,17 @@ class GlobusComputeMapOperator(GlobusComputeTaskOperator):
 
     def function(self) -> FunctionCode | str:
         """The function's code, made to say which input a result belongs to; or the id of a registered function."""
-        function = chosen_function(self, self.python_callable, self.function_id)
+        function = super().function()
         return function if isinstance(function, str) else function.for_items()
 
     def calls(self) -> list[Arguments]:
         """A call for each input that has to be run."""
         from airflow_provider_globus.compute.payloads import Arguments
 
-        signature = inspect.signature(self.python_callable) if callable(self.python_callable) else None
         calls = []
         for index in self._todo:
             args, kwargs, _ = self._arguments(index)
-            try:
-                if signature is not None:
-                    signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise self.refuse(f"input {index} does not fit the function: {error}.") from None
+            self.check_fit(args, kwargs, f"input {index} does")
             tag = [index] if self.function_id is None else []
             calls.append(Arguments([*tag, *args], kwargs, f" of input {index}"))
         return calls

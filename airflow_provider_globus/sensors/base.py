@@ -14,7 +14,7 @@ from airflow_provider_globus.exceptions import GlobusError, GlobusInputError, is
 from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event
-from airflow_provider_globus.operators.base import default_deferrable, settle_seconds
+from airflow_provider_globus.operators.deferral import default_deferrable, settle_seconds
 from airflow_provider_globus.operators.endings import JOB_ERRORS
 
 if TYPE_CHECKING:

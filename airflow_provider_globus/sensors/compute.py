@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.compute import RESULT_SERIALIZERS
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.sensors.base import GlobusJobSensor
 
@@ -36,7 +37,7 @@ class GlobusComputeTaskSensor(GlobusJobSensor):
         super().__init__(**kwargs)
         self.compute_task_ids = compute_task_ids
         self.result_serializer = result_serializer
-        if result_serializer not in ("json", "dill"):
+        if result_serializer not in RESULT_SERIALIZERS:
             raise self.refuse(f"result_serializer {result_serializer!r} is unknown.", "Use 'json' or 'dill'.")
 
     def job_ids(self) -> list[str]:

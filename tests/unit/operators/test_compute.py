@@ -446,7 +446,7 @@ def test_a_kill_names_what_runs_on(
     killed.on_kill()
     group = context.ti.xcoms["globus_task_group_id"]
     assert (
-        f"runs on (task group {group}) although the task was killed: Globus Compute cannot cancel"
+        f"of task group {group} although the task was killed. Globus Compute cannot cancel a task"
         in capsys.readouterr().out
     )
 
