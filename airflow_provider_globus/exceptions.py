@@ -21,6 +21,8 @@ __all__ = [
     "GlobusEndpointNameError",
     "GlobusEndpointOfflineError",
     "GlobusError",
+    "GlobusFlowNameError",
+    "GlobusIndexNameError",
     "GlobusInputError",
     "GlobusJobError",
     "GlobusJobFailedError",
@@ -29,6 +31,7 @@ __all__ = [
     "GlobusJobStuckError",
     "GlobusJobTimeoutError",
     "GlobusNotFoundError",
+    "GlobusNothingFoundError",
     "GlobusPermissionError",
     "GlobusRateLimitError",
     "GlobusResultError",
@@ -81,6 +84,14 @@ class GlobusCollectionNameError(GlobusInputError):
 
 class GlobusEndpointNameError(GlobusInputError):
     """A Compute endpoint's name matches none, or more than one, of those this identity can see."""
+
+
+class GlobusFlowNameError(GlobusInputError):
+    """A flow's title matches none, or more than one, of the flows this identity can see."""
+
+
+class GlobusIndexNameError(GlobusInputError):
+    """A Search index's name matches none, or more than one, of the indexes this identity can see."""
 
 
 class GlobusServiceError(GlobusError):
@@ -203,6 +214,10 @@ class GlobusEndpointOfflineError(GlobusError):
 
 class GlobusSubmissionUnknownError(GlobusError, AirflowFailException):
     """No answer came to a submission, and whether it was accepted cannot be found out: it is not sent again."""
+
+
+class GlobusNothingFoundError(GlobusError):
+    """A search has found nothing where something had to be. Airflow's retries apply."""
 
 
 class GlobusResultError(GlobusError, AirflowFailException):

@@ -16,8 +16,17 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "Globus", "external-doc-url": "https://docs.globus.org/", "tags": ["service"]},
         ],
-        "operators": _modules("operators.transfer", "operators.collections", "operators.prune", "operators.compute"),
-        "sensors": _modules("sensors.transfer", "sensors.path", "sensors.compute"),
+        "operators": _modules(
+            "operators.transfer",
+            "operators.collections",
+            "operators.prune",
+            "operators.compute",
+            "operators.flows",
+            "operators.flow_runs",
+            "operators.web_inputs",
+            "operators.search",
+        ),
+        "sensors": _modules("sensors.transfer", "sensors.path", "sensors.compute", "sensors.flows"),
         "hooks": _modules("hooks.globus"),
         "triggers": _modules("triggers.job"),
         "connection-types": [
@@ -36,6 +45,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             "airflow_provider_globus.links.GlobusTaskLink",
             "airflow_provider_globus.links.GlobusComputeEndpointLink",
+            "airflow_provider_globus.links.GlobusFlowRunLink",
         ],
         "task-decorators": [
             {"name": "globus_compute", "class-name": "airflow_provider_globus.decorators.compute.globus_compute_task"},
@@ -70,6 +80,16 @@ def _conn_fields() -> dict[str, Any]:
         "compute_endpoints": {
             "label": "Compute endpoint aliases",
             "description": 'Short names for Compute endpoints, as JSON: {"hpc": "<endpoint UUID>"}.',
+            "schema": {"type": _TEXT, "format": "multiline"},
+        },
+        "flows": {
+            "label": "Flow aliases",
+            "description": 'Short names for flows, as JSON: {"publish": "<flow UUID>"}.',
+            "schema": {"type": _TEXT, "format": "multiline"},
+        },
+        "search_indexes": {
+            "label": "Search index aliases",
+            "description": 'Short names for Search indexes, as JSON: {"catalogue": "<index UUID>"}.',
             "schema": {"type": _TEXT, "format": "multiline"},
         },
         "environment": {

@@ -27,6 +27,13 @@ class GlobusTaskLink(BaseOperatorLink):
         return str(XCom.get_value(key=self.xcom_url_key, ti_key=ti_key) or "")
 
 
+class GlobusFlowRunLink(GlobusTaskLink):
+    """The page of a flow run: its states, its log, and what it asks people."""
+
+    name = "Flow run"
+    xcom_url_key = "globus_flow_run_url"
+
+
 class GlobusComputeEndpointLink(GlobusTaskLink):
     """The page of the Compute endpoint that runs the function."""
 

@@ -38,6 +38,8 @@ class ConnectionSettings:
     :param ca_bundle: file with the certificate authorities to trust, for a Globus Connect Server with a private one.
     :param collections: aliases, each for a collection's UUID.
     :param compute_endpoints: aliases, each for a Compute endpoint's UUID.
+    :param flows: aliases, each for a flow's UUID.
+    :param search_indexes: aliases, each for a Search index's UUID.
     :param http_timeout: seconds before a request is given up.
     """
 
@@ -51,6 +53,8 @@ class ConnectionSettings:
     ca_bundle: str | None = None
     collections: Mapping[str, str] = field(default_factory=dict)
     compute_endpoints: Mapping[str, str] = field(default_factory=dict)
+    flows: Mapping[str, str] = field(default_factory=dict)
+    search_indexes: Mapping[str, str] = field(default_factory=dict)
     http_timeout: float = DEFAULT_HTTP_TIMEOUT
 
     @property
@@ -94,6 +98,8 @@ class ConnectionSettings:
             ca_bundle=extra.get("ca_bundle") or None,
             collections=_aliases(conn_id, "collections", extra.get("collections")),
             compute_endpoints=_aliases(conn_id, "compute_endpoints", extra.get("compute_endpoints")),
+            flows=_aliases(conn_id, "flows", extra.get("flows")),
+            search_indexes=_aliases(conn_id, "search_indexes", extra.get("search_indexes")),
             http_timeout=_timeout(conn_id, extra.get("http_timeout")),
         )
         settings._check()

@@ -31,14 +31,16 @@ class Credentials(ABC):
 
     :ivar collections: documents of the collections seen so far, by id; they are asked for once in a process.
     :ivar compute_endpoints: ids of the Compute endpoints found so far, by name.
+    :ivar search_indexes: ids of the Search indexes found so far, by name.
     """
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self.settings = settings
         self.collections: dict[str, dict[str, Any]] = {}
         self.compute_endpoints: dict[str, str] = {}
+        self.search_indexes: dict[str, str] = {}
         self._lock = threading.RLock()
-        self._granted: set[str] = set()
+        self._granted: dict[str | None, set[str]] = {}
 
     @abstractmethod
     def authorizer(self, resource_server: str, scopes: Iterable[str | Scope]) -> GlobusAuthorizer:
@@ -48,15 +50,20 @@ class Credentials(ABC):
     def cure(self, error: GlobusConsentRequiredError, resource_server: str) -> bool:
         """Obtain what ``error`` asks for, if this kind of identity can; the caller then tries again."""
 
-    def grant_data_access(self, collection_ids: Iterable[str]) -> None:
-        """Ask for ``data_access`` on mapped collections with the next token; known ones cost nothing."""
+    def grant_data_access(self, collection_ids: Iterable[str], *, flow_id: str | None = None) -> None:
+        """
+        Ask for ``data_access`` on mapped collections with the next token; known ones cost nothing.
+
+        :param flow_id: let a flow use them, rather than Transfer on our own behalf.
+        """
         with self._lock:
-            if missing := [cid for cid in collection_ids if cid not in self._granted]:
-                self._grant(missing)
-                self._granted.update(missing)
+            granted = self._granted.setdefault(flow_id, set())
+            if missing := [cid for cid in collection_ids if cid not in granted]:
+                self._grant(missing, flow_id)
+                granted.update(missing)
 
     @abstractmethod
-    def _grant(self, collection_ids: list[str]) -> None: ...
+    def _grant(self, collection_ids: list[str], flow_id: str | None) -> None: ...
 
     def transport(self) -> RequestsTransport:
         """A transport that trusts the connection's certificate authorities and gives up in time."""
@@ -99,11 +106,17 @@ class ServiceAccount(Credentials):
             self._require(resource_server, error.required_scopes)
         return True
 
-    def _grant(self, collection_ids: list[str]) -> None:
-        from globus_sdk.scopes import GCSCollectionScopes, TransferScopes
+    def _grant(self, collection_ids: list[str], flow_id: str | None) -> None:
+        from globus_sdk.scopes import GCSCollectionScopes, SpecificFlowScopes, TransferScopes
 
         scopes = [GCSCollectionScopes(cid).data_access.with_optional(True) for cid in collection_ids]
-        self._require(_TRANSFER, [TransferScopes.all.with_dependencies(scopes)])
+        transfer = TransferScopes.all.with_dependencies(scopes)
+        if flow_id is None:
+            self._require(_TRANSFER, [transfer])
+        else:
+            # As the SDK's SpecificFlowClient.add_app_transfer_data_access_scope builds it.
+            scope = SpecificFlowScopes(flow_id).user.with_dependency(transfer.with_optional(True))
+            self._require(flow_id, [scope])
 
     def _require(self, resource_server: str, scopes: Iterable[str | Scope]) -> None:
         # The app keeps every scope it is given, so what it has must not be given again.
@@ -161,7 +174,7 @@ class Person(Credentials):
         """Never: only the person can consent."""
         return False
 
-    def _grant(self, collection_ids: list[str]) -> None:
+    def _grant(self, collection_ids: list[str], flow_id: str | None) -> None:
         """Nothing to ask for: a refresh token keeps the consents it was given."""
 
     def _exchange(self) -> dict[str, RefreshTokenAuthorizer]:

@@ -93,7 +93,22 @@ _ADVICE_BY_CODE = {
         "The endpoint runs only the functions on its list (allowed_functions): let its administrator add this one, "
         "or pass the function_id of one that is listed."
     ),
+    "FORBIDDEN": (
+        "Let an owner or administrator of the flow give the identity of this connection the role: a starter "
+        "(flow_starters) may run it, a manager (run_managers) cancel and resume its runs."
+    ),
+    "FLOW_INPUT_ERROR": "Correct the body: it has to match the flow's input schema.",
+    "UNPROCESSABLE_ENTITY": "Correct what is named; nothing was changed at Globus.",
+    "MISSING_SCOPE": "Log in again with the scope that Globus names, and store that refresh token in the connection.",
+    "AUTHENTICATION_POLICY_REQUIRED": (
+        "The flow demands a login that a policy describes, which a service account may not have: ask its owner."
+    ),
+    "FLOW_LIMIT_EXCEEDED": "Give subscription_id: without a Globus subscription, an identity may have one flow.",
 }
+
+#: Findings that a message lists at most.
+_FINDINGS = 5
+_MOST_SAID = 1000
 
 
 @contextmanager
@@ -178,11 +193,22 @@ def _code(error: GlobusAPIError, body: Mapping[str, Any]) -> str | None:
 
 
 def _message(error: GlobusAPIError, body: Mapping[str, Any]) -> str:
-    # Compute gives a reason, the token endpoint an error_description.
-    said = error.message or body.get("reason") or body.get("error_description") or body.get("error")
+    # Flows lists what it found, Compute gives a reason, the token endpoint an error_description.
+    said = _findings(body) or error.message or body.get("reason") or body.get("error_description") or body.get("error")
     if isinstance(said, str) and said:
-        return " ".join(said.split())[:500].rstrip(".")
+        return " ".join(said.split())[:_MOST_SAID].rstrip(".")
     return "no reason given"
+
+
+def _findings(body: Mapping[str, Any]) -> str:
+    """Each thing that Flows found wrong, and where."""
+    inner = body.get("error")
+    detail = inner.get("detail") if isinstance(inner, Mapping) else None
+    found = [item for item in detail if isinstance(item, Mapping)] if isinstance(detail, list) else []
+    listed = [f"{'.'.join(map(str, item.get('loc') or ()))}: {item.get('msg')}" for item in found[:_FINDINGS]]
+    if len(found) > _FINDINGS:
+        listed.append(f"and {len(found) - _FINDINGS} more")
+    return "; ".join(listed)
 
 
 def _retry_after(headers: Mapping[str, str] | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -13,6 +13,8 @@ from airflow_provider_globus.exceptions import (
     GlobusConsentRequiredError,
     GlobusEndpointNameError,
     GlobusError,
+    GlobusFlowNameError,
+    GlobusIndexNameError,
     GlobusInputError,
     GlobusUnavailableError,
 )
@@ -100,8 +102,12 @@ class GlobusHook(BaseHook):
 
         return self._client(TransferClient, "transfer", [TransferScopes.all], polling=polling)
 
-    def flows_client(self, *, polling: bool = False) -> FlowsClient:
-        """Globus Flows: flows and their runs."""
+    def flows_client(self, *, polling: bool = False, resend: bool = True) -> FlowsClient:
+        """
+        Globus Flows: flows and their runs.
+
+        :param resend: as for :meth:`compute_client_v3`.
+        """
         from globus_sdk import FlowsClient
         from globus_sdk.scopes import FlowsScopes
 
@@ -111,15 +117,22 @@ class GlobusHook(BaseHook):
             FlowsScopes.run_status,
             FlowsScopes.run_manage,
         ]
-        return self._client(FlowsClient, "flows", scopes, polling=polling)
+        return self._client(FlowsClient, "flows", scopes, polling=polling, manner="patient" if resend else "once")
 
-    def specific_flow_client(self, flow_id: str) -> SpecificFlowClient:
-        """One flow, to run it: every flow has a scope of its own."""
+    def specific_flow_client(self, flow_id: str, *, resend: bool = True) -> SpecificFlowClient:
+        """
+        One flow, to run it: every flow has a scope of its own.
+
+        :param resend: as for :meth:`compute_client_v3`.
+        """
         from globus_sdk import SpecificFlowClient
         from globus_sdk.scopes import SpecificFlowScopes
 
         scopes = [SpecificFlowScopes(flow_id).user]
-        return self._client(SpecificFlowClient, "flows", scopes, resource_server=flow_id, flow_id=flow_id)
+        manner: Manner = "patient" if resend else "once"
+        return self._client(
+            SpecificFlowClient, "flows", scopes, manner=manner, resource_server=flow_id, flow_id=flow_id
+        )
 
     def compute_client_v2(self, *, polling: bool = False) -> ComputeClientV2:
         """Globus Compute: functions, endpoints' status, tasks."""
@@ -140,12 +153,12 @@ class GlobusHook(BaseHook):
 
         return self._client(ComputeClientV3, "compute", [ComputeScopes.all], manner="patient" if resend else "once")
 
-    def search_client(self) -> SearchClient:
-        """Globus Search: indices and their records."""
+    def search_client(self, *, polling: bool = False) -> SearchClient:
+        """Globus Search: indexes and their records."""
         from globus_sdk import SearchClient
         from globus_sdk.scopes import SearchScopes
 
-        return self._client(SearchClient, "search", [SearchScopes.all])
+        return self._client(SearchClient, "search", [SearchScopes.all], polling=polling)
 
     def groups_client(self) -> GroupsClient:
         """Globus Groups."""
@@ -220,11 +233,12 @@ class GlobusHook(BaseHook):
 
     # Collections
 
-    def use_collection(self, collection: str) -> str:
+    def use_collection(self, collection: str, *, flow_id: str | None = None) -> str:
         """
         Resolve a collection and make sure that this identity's tokens cover its data.
 
         :param collection: UUID, alias of the connection, or a display name that matches exactly one collection.
+        :param flow_id: the flow that shall read and write the data on behalf of this identity.
         :return: the collection's UUID.
         :raises GlobusCollectionNameError: listing candidates, when a name matches none or several.
         """
@@ -236,7 +250,7 @@ class GlobusHook(BaseHook):
                 advice="Data is read from and written to one of its collections: give the collection's UUID.",
             )
         if document.get("entity_type") == "GCSv5_mapped_collection" and not document.get("high_assurance"):
-            self.credentials.grant_data_access([collection_id])
+            self.credentials.grant_data_access([collection_id], flow_id=flow_id)
         return collection_id
 
     def resolve_collection(self, collection: str) -> str:
@@ -302,13 +316,81 @@ class GlobusHook(BaseHook):
         found = [d for d in documents if name in (d.get("display_name"), d.get("name"))]
         if len(found) == 1:
             return str(found[0]["uuid"])
-        named = [f"{d.get('display_name') or d['name']} ({d['uuid']})" for d in found or documents]
-        listed = "; ".join(named[:MAX_CANDIDATES])
-        aliases = ", ".join(sorted(self.settings.compute_endpoints)) or "none"
+        listed = [f"{d.get('display_name') or d['name']} ({d['uuid']})" for d in found or documents]
         raise GlobusEndpointNameError(
-            f"{len(found) or 'No'} Compute endpoints that this identity can see are named {name!r}. "
-            f"There are: {listed or 'none'}. Aliases of connection {self.globus_conn_id!r}: {aliases}.",
+            self._ambiguous("Compute endpoints", "named", name, len(found), listed, self.settings.compute_endpoints),
             advice="Give its UUID, or add an alias to the connection (compute_endpoints).",
+        )
+
+    # Flows and Search indexes
+
+    def flow(self, flow: str) -> str:
+        """
+        The UUID of a flow.
+
+        :param flow: its UUID, an alias of the connection, or the title of exactly one that this identity can see.
+        :raises GlobusFlowNameError: listing candidates, when a title matches none or several.
+        """
+        if not isinstance(flow, str) or not flow.strip():
+            raise GlobusInputError(f"A flow must be named by UUID, alias or title, not by {flow!r}.")
+        if is_uuid(flow):
+            return flow.lower()
+        if flow in self.settings.flows:
+            return self.settings.flows[flow]
+        found = self.flows_titled(flow)
+        exact = [document for document in found if document["title"] == flow]
+        if len(exact) == 1:
+            return str(exact[0]["id"])
+        listed = [f"{document['title']} ({document['id']})" for document in exact or found]
+        raise GlobusFlowNameError(
+            self._ambiguous("flows", "titled", flow, len(exact), listed, self.settings.flows),
+            advice="Give its UUID, or add an alias to the connection (flows).",
+        )
+
+    def flows_titled(self, title: str, **filters: Any) -> list[dict[str, Any]]:
+        """Flows that this identity can see whose title is, or is like, this one; at most 100."""
+        client = self.flows_client()
+        query = {"per_page": 100, "filter_fulltext": title, **filters}
+        answer = self.call(f"looking for the flow {title!r}", client.list_flows, query_params=query)
+        return list(answer["flows"])
+
+    def search_index(self, index: str) -> str:
+        """
+        The UUID of a Search index.
+
+        :param index: its UUID, an alias of the connection, or the name of exactly one that this identity has a role on.
+        :raises GlobusIndexNameError: listing candidates, when a name matches none or several.
+        """
+        if not isinstance(index, str) or not index.strip():
+            raise GlobusInputError(f"A Search index must be named by UUID, alias or name, not by {index!r}.")
+        if is_uuid(index):
+            return index.lower()
+        if index in self.settings.search_indexes:
+            return self.settings.search_indexes[index]
+        known = self.credentials.search_indexes
+        if index not in known:
+            known[index] = self._find_index(index)
+        return known[index]
+
+    def _find_index(self, name: str) -> str:
+        client = self.search_client()
+        documents = self.call(f"looking for the Search index {name!r}", client.index_list)["index_list"]
+        exact = [document for document in documents if document["display_name"] == name]
+        if len(exact) == 1:
+            return str(exact[0]["id"])
+        listed = [f"{document['display_name']} ({document['id']})" for document in exact or documents]
+        raise GlobusIndexNameError(
+            self._ambiguous("Search indexes", "named", name, len(exact), listed, self.settings.search_indexes),
+            advice="Give its UUID, or add an alias to the connection (search_indexes).",
+        )
+
+    def _ambiguous(
+        self, kind: str, called: str, name: str, count: int, listed: list[str], aliases: Mapping[str, str]
+    ) -> str:
+        return (
+            f"{count or 'No'} {kind} that this identity can see are {called} {name!r}. "
+            f"There are: {'; '.join(listed[:MAX_CANDIDATES]) or 'none'}. "
+            f"Aliases of connection {self.globus_conn_id!r}: {', '.join(sorted(aliases)) or 'none'}."
         )
 
     # Connection test

@@ -19,6 +19,9 @@ _SERVICES = {
     "paths": "airflow_provider_globus.jobs.paths:PathConditions",
     "compute": "airflow_provider_globus.jobs.compute:ComputeTasks",
     "compute-endpoint": "airflow_provider_globus.jobs.compute:EndpointStates",
+    "flows": "airflow_provider_globus.jobs.flows:FlowRuns",
+    "web-inputs": "airflow_provider_globus.jobs.flows:WebInputs",
+    "search": "airflow_provider_globus.jobs.search:SearchTasks",
 }
 
 

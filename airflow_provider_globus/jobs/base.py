@@ -88,7 +88,7 @@ class JobService(ABC):
 
         :param documents: what :meth:`fetch` returned for each of them, ``None`` for an unknown one.
         :param rules: the author's choices, for example how long to tolerate a fault.
-        :param memory: kept from one look to the next, for "since when"; starts empty.
+        :param memory: kept from one look to the next, for "since when", and over deferrals; starts empty; JSON.
         :param now: seconds since the epoch.
         """
 
@@ -116,6 +116,18 @@ class JobService(ABC):
                 time.sleep(self.pause)
             found |= self.fetch(hook, job_ids[start : start + self.batch_size])
         return found
+
+    def news(self, documents: Sequence[Document | None], memory: dict[str, Any]) -> list[str]:
+        """
+        What has happened since the last look, for the task's log.
+
+        :param memory: as for :meth:`judge`; says what was told already.
+        """
+        return []
+
+    def last_news(self, hook: GlobusHook, job_id: str, memory: dict[str, Any]) -> list[str]:
+        """What the looks at a job that has ended have not told."""
+        return []
 
     def explain(self, hook: GlobusHook, job_id: str) -> list[str]:
         """The last things that went wrong with a job, newest first, for an error message."""

@@ -38,6 +38,7 @@ class JobWatch:
     :param job_ids: their ids at Globus.
     :param rules: the author's choices for :meth:`JobService.judge`.
     :param deadline: when to give up, in seconds since the epoch.
+    :param memory: what an earlier watch of the same jobs remembers, so that nothing is counted or told anew.
     :param log: the Airflow task's log; gets a line for each change, none for a look that shows nothing new.
     """
 
@@ -48,6 +49,7 @@ class JobWatch:
         *,
         rules: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        memory: dict[str, Any] | None = None,
         log: logging.Logger | Any,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -55,9 +57,9 @@ class JobWatch:
         self.job_ids = list(job_ids)
         self.rules = dict(rules or {})
         self.deadline = deadline
+        self.memory = {} if memory is None else memory
         self._log = log
         self._clock = clock
-        self._memory: dict[str, Any] = {}
         self._settled: dict[str, Document] = {}
         self._progress = ""
         self._trouble = ""
@@ -74,9 +76,10 @@ class JobWatch:
         self._note_recovery()
         self._settled.update((job_id, said) for job_id, said in documents.items() if self.service.settled(said))
         known = {**documents, **self._settled}
-        verdict = self.service.judge(
-            [known.get(job_id) for job_id in self.job_ids], self.rules, self._memory, self._clock()
-        )
+        looks = [known.get(job_id) for job_id in self.job_ids]
+        verdict = self.service.judge(looks, self.rules, self.memory, self._clock())
+        for line in self.service.news(looks, self.memory):
+            self._log.info("%s: %s", self._name(), line)
         if verdict.progress and verdict.progress != self._progress:
             self._progress = verdict.progress
             self._log.info("%s: %s", self._name(), verdict.progress)
@@ -114,6 +117,7 @@ class JobWatch:
             "message": verdict.message,
             "code": verdict.code,
             "deadline": self.deadline,
+            "memory": self.memory,
             "result": dict(verdict.result),
         }
 

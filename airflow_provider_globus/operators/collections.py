@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_globus.exceptions import GlobusConflictError, GlobusNotFoundError
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.operators.base import GlobusOperator
+from airflow_provider_globus.operators.principals import identity_id
 from airflow_provider_globus.paths import check_path, join, parent
 
 if TYPE_CHECKING:
@@ -354,12 +355,7 @@ class GlobusCreateAccessRuleOperator(GlobusOperator):
             return self.principal
         if self.principal_type != "identity":
             raise self.refuse(f"the group {self.principal!r} is no UUID.", "Groups are named by UUID.")
-        client = self.hook.auth_client()
-        doing = f"looking up the identity {self.principal!r}"
-        found = self.hook.call(doing, client.get_identities, usernames=self.principal)["identities"]
-        if not found:
-            raise self.refuse(f"Globus knows no identity {self.principal!r}.", "Check the username, or give the UUID.")
-        return str(found[0]["id"])
+        return identity_id(self.hook, self.principal)
 
     def _expiration(self) -> str | None:
         when = self.expiration_date

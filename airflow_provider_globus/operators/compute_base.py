@@ -16,7 +16,7 @@ from airflow_provider_globus.exceptions import (
 )
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.links import GlobusComputeEndpointLink
-from airflow_provider_globus.operators.base import GlobusJobOperator
+from airflow_provider_globus.operators.job import GlobusJobOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.transfer import FATAL_NICE_STATUSES, STUCK_GRACE
-from airflow_provider_globus.operators.base import GlobusJobOperator
+from airflow_provider_globus.operators.job import GlobusJobOperator
 from airflow_provider_globus.paths import check_path
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ from airflow_provider_globus.sandbox.auth import routes as auth_routes
 from airflow_provider_globus.sandbox.compute import routes as compute_routes
 from airflow_provider_globus.sandbox.control import CONTROL
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.service import Answer, Handler, Service, ServiceRequest
+from airflow_provider_globus.sandbox.flows import routes as flows_routes
+from airflow_provider_globus.sandbox.search import routes as search_routes
+from airflow_provider_globus.sandbox.service import Answer, Authorize, Handler, Service, ServiceRequest
 from airflow_provider_globus.sandbox.transfer import routes as transfer_routes
 from airflow_provider_globus.sandbox.unserved import UNKNOWN, UNSERVED
 
@@ -37,6 +39,8 @@ SERVICES: tuple[Service, ...] = (
     auth_routes.SERVICE,
     transfer_routes.SERVICE,
     compute_routes.SERVICE,
+    flows_routes.SERVICE,
+    search_routes.SERVICE,
     *UNSERVED,
 )
 # Handlers mostly wait (for S3, for a clock); this many may do so at once.
@@ -50,6 +54,7 @@ class _Compiled:
     pattern: Pattern[str]
     handler: Handler
     public: bool
+    authorize: Authorize | None
 
 
 def build_app(world: World, on_request: Callable[[Entry], None] | None = None) -> ASGIApp:
@@ -141,6 +146,7 @@ class _Gateway:
 
     def _call(self, exchange: _Exchange, route: _Compiled, path_params: dict[str, str]) -> Answer:
         request = exchange.service_request(path_params)
+        request.authorize = route.authorize
         if not route.public:
             identity_id = request.caller.identity_id
             rate = route.service.rate_limit(self._world.settings)
@@ -226,7 +232,7 @@ def _injected(fault: HttpFault) -> Answer | ServiceError:
 
 def _compile(service: Service, route: Any) -> _Compiled:
     pattern, _, _ = compile_path(route.path)
-    return _Compiled(service, route.method, pattern, route.handler, route.public)
+    return _Compiled(service, route.method, pattern, route.handler, route.public, route.authorize)
 
 
 def _service_of(path: str) -> Service:

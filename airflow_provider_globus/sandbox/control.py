@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_globus import __version__
+from airflow_provider_globus.sandbox.action_providers.weboption import option_page
 from airflow_provider_globus.sandbox.activity import activity_page
 from airflow_provider_globus.sandbox.compute.page import endpoint_page
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -147,6 +148,17 @@ def _compute_endpoint(request: ServiceRequest) -> Answer:
     return Answer(endpoint_page(endpoint, tasks), content_type="text/html")
 
 
+def _outbox(request: ServiceRequest) -> Answer:
+    return Answer({"items": request.world.outbox.snapshot()})
+
+
+def _answer_web_input(request: ServiceRequest) -> Answer:
+    """Answer what a flow asks, as a person would: ``{"value": …}`` holds an option's label, value or id."""
+    web_input_id, value = request.path_params["web_input_id"], str(request.json().get("value"))
+    web_input = _checked(lambda: request.world.flows.answer(web_input_id, value))
+    return Answer({"id": web_input.id, "status": web_input.status})
+
+
 def _checked(do: Callable[[], Any]) -> Any:
     """Do something and answer 400 with the reason when it is refused."""
     try:
@@ -164,7 +176,7 @@ def _number(value: Any, name: str) -> float:
 
 CONTROL = Service(
     name="control",
-    prefixes=("/_sandbox/", "/activity/", "/compute/endpoints/"),
+    prefixes=("/_sandbox/", "/activity/", "/compute/endpoints/", "/weboption/"),
     routes=tuple(
         Route(method, path, handler, public=True)
         for method, path, handler in (
@@ -183,6 +195,9 @@ CONTROL = Service(
             ("GET", "/_sandbox/clock", _clock),
             ("POST", "/_sandbox/clock", _change_clock),
             ("POST", "/_sandbox/revoke", _revoke),
+            ("GET", "/_sandbox/outbox", _outbox),
+            ("POST", "/_sandbox/web_inputs/{web_input_id}/respond", _answer_web_input),
+            ("GET", "/weboption/option/{suffix}", option_page),
             ("GET", "/activity/{task_id}", _activity),
             ("GET", "/compute/endpoints/{endpoint_id}", _compute_endpoint),
         )

@@ -1,7 +1,8 @@
 """Trouble on demand: what the sandbox's network, services, files and tasks shall suffer.
 
-Three kinds of fault, told apart by their fields (see `Faults.add`): HTTP faults change how a request is answered,
-path faults make files of a collection fail while a task stays ACTIVE, task faults change a task's fate.
+Four kinds of fault, told apart by their fields (see `Faults.add`): HTTP faults change how a request is answered,
+path faults make files of a collection fail while a task stays ACTIVE, task faults change a task's fate, action faults
+that of a flow's action.
 """
 
 from __future__ import annotations
@@ -162,6 +163,40 @@ class TaskFault(Fault):
             self.times = 1
 
 
+@dataclass(kw_only=True)
+class ActionFault(Fault):
+    """Makes the actions of flows fail, as the services behind them would.
+
+    :param action: glob over the action provider's URL, as the flow has it.
+    :param state: glob over the name of the flow's state.
+    :param flow: id of the flow, or ``*``.
+    :param status: HTTP status with which the provider refuses the action, with `code` and `message`.
+    :param fail: instead, the action begins and has failed.
+    :param hang: instead, the action begins and never ends.
+    """
+
+    kind: ClassVar[str] = "action"
+
+    action: str = "*"
+    state: str = "*"
+    flow: str = "*"
+    status: int | None = None
+    code: str = "ActionProviderError"
+    message: str = "Injected by the sandbox"
+    fail: bool = False
+    hang: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("status", self.status, int, 100, 599)
+        if (self.status is not None) + self.fail + self.hang != 1:
+            raise ValueError("An action fault needs one of status, fail, hang")
+
+    def matches(self, url: str, state: str, flow: str) -> bool:
+        """Tell whether an action is meant by this fault."""
+        return fnmatchcase(url, self.action) and fnmatchcase(state, self.state) and self.flow in ("*", flow)
+
+
 # Set by the sandbox itself, never by who adds a fault.
 _OWN_FIELDS = {"id", "until", "seen", "struck"}
 _AnyFault = TypeVar("_AnyFault", bound=Fault)
@@ -189,7 +224,8 @@ class Faults:
     def add(self, spec: Mapping[str, Any] | None = None, **more: Any) -> str:
         """Add a fault and return its id.
 
-        With ``task`` it is a `TaskFault`, with ``collection`` or ``nice_status`` a `PathFault`, else an `HttpFault`:
+        With ``task`` it is a `TaskFault`, with ``action`` an `ActionFault`, with ``collection`` or ``nice_status`` a
+        `PathFault`, else an `HttpFault`:
         ``faults.add(service="transfer", path="*/task_list", status=503, for_seconds=300)``.
         """
         given = {**(spec or {}), **more}
@@ -243,6 +279,10 @@ class Faults:
         fault = self._first(TaskFault, lambda fault: fault.task in ("*", task_id) and fault.cancel_seconds is not None)
         return fault.cancel_seconds if fault is not None else None
 
+    def action_fault(self, url: str, state: str, flow: str) -> ActionFault | None:
+        """Return the fault that strikes an action of a flow, if any."""
+        return self._first(ActionFault, lambda fault: fault.matches(url, state, flow))
+
     def is_active(self, fault_id: str) -> bool:
         """Tell whether a fault that struck still lasts: neither removed nor past its time."""
         with self._lock:
@@ -273,6 +313,8 @@ def _check(name: str, value: Any, kind: type[int | float], least: float, most: f
 def _kind_of(spec: Mapping[str, Any]) -> type[Fault]:
     if "task" in spec:
         return TaskFault
+    if "action" in spec:
+        return ActionFault
     if "collection" in spec or "nice_status" in spec:
         return PathFault
     return HttpFault

@@ -15,6 +15,10 @@
     compute_endpoints:
       - {name: HPC cluster, alias: hpc, folder: ./hpc, workers: 4, env: {OMP_NUM_THREADS: 1}}
       - {name: HPC MPI, alias: mpi, folder: ./hpc, mpi: true}
+    flows:
+      - {title: Publish, alias: publish, definition_file: ./publish.json, starters: [all_authenticated_users]}
+    search_indexes:
+      - {display_name: Catalogue, alias: catalogue, writers: [ada@example.org]}
     rules:
       - {collection: Shared results, path: /, principal: ada@example.org, permissions: r}
     faults:
@@ -81,6 +85,25 @@ _FIELDS: dict[str, set[str]] = {
         "memory_limit_bytes",
         "task_folders",
     },
+    "flows": {
+        "title",
+        "alias",
+        "id",
+        "definition",
+        "definition_file",
+        "input_schema",
+        "input_schema_file",
+        "owner",
+        "viewers",
+        "starters",
+        "administrators",
+        "run_managers",
+        "run_monitors",
+        "subtitle",
+        "description",
+        "keywords",
+    },
+    "search_indexes": {"display_name", "alias", "id", "description", "owner", "writers"},
     "rules": {"collection", "path", "principal", "principal_type", "permissions", "expiration_date"},
 }
 _REQUIRED = {
@@ -89,9 +112,11 @@ _REQUIRED = {
     "refresh_tokens": (),
     "collections": ("name",),
     "compute_endpoints": ("name",),
+    "flows": ("title",),
+    "search_indexes": ("display_name",),
     "rules": ("collection", "path"),
 }
-_SECTIONS = {"settings", "clients", "identities", "collections", "compute_endpoints", "rules", "faults"}
+_SECTIONS = {*_FIELDS, "settings", "faults"} - {"refresh_tokens"}
 
 
 class SeedError(ValueError):
@@ -130,6 +155,12 @@ class Seed:
             _located(f"collection {entry['name']!r}", self._add_collection, world, entry)
         for entry in self._entries("compute_endpoints"):
             _located(f"compute endpoint {entry['name']!r}", self._add_compute_endpoint, world, entry)
+        for entry in self._entries("flows"):
+            _located(f"flow {entry['title']!r}", self._add_flow, world, entry)
+        for entry in self._entries("search_indexes"):
+            fields = {"id": _stable_id("search index", entry["display_name"]), **entry}
+            name = entry["display_name"]
+            _located(f"search index {name!r}", lambda fields=fields: world.search.add_index(**fields))
         # Consents and rules speak of collections, which are there by now.
         for username, token in tokens:
             _located(f"refresh token of {username!r}", _add_refresh_token, world, username, token)
@@ -154,6 +185,16 @@ class Seed:
         if entry.get("folder"):
             fields["folder"] = self._made(entry["folder"])
         world.compute.add_endpoint(**fields)
+
+    def _add_flow(self, world: World, entry: dict[str, Any]) -> None:
+        fields = {"id": _stable_id("flow", entry["title"]), **entry}
+        for name in ("definition", "input_schema"):
+            if path := fields.pop(f"{name}_file", None):
+                # JSON is YAML, too.
+                fields[name] = yaml.safe_load((self.folder / Path(path).expanduser()).read_text())
+        if "definition" not in fields:
+            raise ValueError("it needs a definition or a definition_file")
+        world.flows.add_flow(**fields)
 
     def _made(self, path: Any) -> Path:
         """Return a folder of the seed, made when missing."""
@@ -248,5 +289,5 @@ def _stable_id(kind: str, name: str) -> str:
 def _located(where: str, do: Any, *arguments: Any) -> None:
     try:
         do(*arguments)
-    except (TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise SeedError(f"{where}: {error}") from None

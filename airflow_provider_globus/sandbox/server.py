@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from airflow_provider_globus.sandbox.action_providers.base import ActionProvider
     from airflow_provider_globus.sandbox.auth.state import Identity
     from airflow_provider_globus.sandbox.clock import SandboxClock
     from airflow_provider_globus.sandbox.compute.amqp import ComputeAmqp
     from airflow_provider_globus.sandbox.compute.state import ComputeEndpoint
     from airflow_provider_globus.sandbox.faults import Faults
+    from airflow_provider_globus.sandbox.flows.state import Flow
     from airflow_provider_globus.sandbox.journal import Entry, Journal
+    from airflow_provider_globus.sandbox.search.models import Index
     from airflow_provider_globus.sandbox.transfer.state import Collection
 
 # What the provider's connection calls the services …
@@ -206,6 +209,8 @@ class GlobusSandbox:
                 c.alias or c.name: c.id for c in self.world.transfer.collections.values() if c.kind != "endpoint"
             },
             "compute_endpoints": {e.alias or e.name: e.id for e in self.world.compute.endpoints.values()},
+            "flows": {f.alias or f.title: f.id for f in self.world.flows.flows.values()},
+            "search_indexes": {i.alias or i.display_name: i.id for i in self.world.search.indexes.values()},
         }
         if refresh_token is not None:
             extra |= {"app_type": "user", "refresh_token": refresh_token}
@@ -313,6 +318,74 @@ class GlobusSandbox:
         )
         self._changed()
         return endpoint
+
+    def add_flow(
+        self,
+        title: str,
+        definition: Mapping[str, Any],
+        *,
+        input_schema: Mapping[str, Any] | None = None,
+        id: str | None = None,
+        alias: str | None = None,
+        owner: str | None = None,
+        viewers: Iterable[str] = (),
+        starters: Iterable[str] = (),
+        **more: Any,
+    ) -> Flow:
+        """Deploy a flow.
+
+        :param definition: as for production; ValueError says what is wrong with it.
+        :param input_schema: JSON schema of a run's input; anything when left out.
+        :param alias: the name DAGs may use for it; its title when left out.
+        :param owner: id or username of the identity that owns it; the default client when left out.
+        :param viewers: who may see it: ids, usernames, URNs of groups, or ``public``.
+        :param starters: who may run it, likewise, or ``all_authenticated_users``.
+        :param more: `administrators`, `run_managers`, `run_monitors`, `subtitle`, `description`, `keywords`.
+        """
+        flow = self.world.flows.add_flow(
+            title,
+            definition,
+            input_schema=input_schema,
+            id=id,
+            alias=alias,
+            owner=owner,
+            viewers=viewers,
+            starters=starters,
+            **more,
+        )
+        self._changed()
+        return flow
+
+    def add_action_provider(self, url: str, provider: ActionProvider | Callable[[dict[str, Any]], Any]) -> None:
+        """Answer for an action provider that the sandbox does not know, or does otherwise.
+
+        :param url: as flows name it.
+        :param provider: an `ActionProvider`, or a function: it is given what a state sends, and what it returns are
+            the action's details; an exception is the action's failure.
+        """
+        self.world.flows.add_action_provider(url, provider)
+
+    def add_search_index(
+        self,
+        display_name: str,
+        *,
+        description: str = "",
+        id: str | None = None,
+        alias: str | None = None,
+        owner: str | None = None,
+        writers: Iterable[str] = (),
+    ) -> Index:
+        """Make a Search index.
+
+        :param alias: the name DAGs may use for it; its own name when left out.
+        :param owner: id or username of the identity that owns it; the default client when left out.
+        :param writers: ids or usernames of identities that may put records in.
+        """
+        index = self.world.search.add_index(
+            display_name, description=description, id=id, alias=alias, owner=owner, writers=writers
+        )
+        self._changed()
+        return index
 
     def add_client(self, name: str, *, id: str | None = None, secret: str | None = None) -> Client:
         """Register another service account."""

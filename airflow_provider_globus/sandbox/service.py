@@ -47,11 +47,16 @@ class ServiceRequest:
     request_id: str
     # Who asks, for the journal: known once the caller (or, at Auth, the client) is.
     identity: str | None = None
+    # How the caller is told, when it is not by the service's one scope.
+    authorize: Authorize | None = None
 
     @cached_property
     def caller(self) -> Caller:
         """Who asks; raises the service's own 401 or 403 when the token is not good enough."""
-        caller = self.world.auth.authenticate(self, scope=self.service.scope)
+        if self.authorize is not None:
+            caller = self.authorize(self)
+        else:
+            caller = self.world.auth.authenticate(self, scope=self.service.scope)
         self.identity = caller.username
         return caller
 
@@ -71,6 +76,7 @@ class ServiceRequest:
 
 
 Handler: TypeAlias = Callable[[ServiceRequest], Answer]
+Authorize: TypeAlias = "Callable[[ServiceRequest], Caller]"
 RenderError: TypeAlias = Callable[[ServiceError, str, str], dict[str, Any]]
 
 
@@ -79,12 +85,14 @@ class Route:
     """One thing a service does. `path` is in Starlette's syntax: ``/v0.10/task/{task_id}``.
 
     :param public: answered without a bearer token.
+    :param authorize: tells the caller, or refuses; for services whose routes ask for different scopes.
     """
 
     method: str
     path: str
     handler: Handler
     public: bool = False
+    authorize: Authorize | None = None
 
 
 def unlimited(settings: Settings) -> float | None:

@@ -15,10 +15,6 @@ def plain_error(error: ServiceError, request_id: str, resource: str) -> dict[str
     return {"code": error.code, "message": error.message, "request_id": request_id, "resource": resource}
 
 
-def _flows_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
-    return {"error": {"code": error.code, "detail": error.message}, "debug_id": request_id}
-
-
 def _connect_server_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
     return {
         "DATA_TYPE": "result#1.0.0",
@@ -36,10 +32,8 @@ def _timers_error(error: ServiceError, request_id: str, resource: str) -> dict[s
 
 
 UNSERVED: tuple[Service, ...] = (
-    Service("flows", ("/flows", "/runs", "/web_inputs", "/registered_apis", "/batch/runs"), (), _flows_error),
     Service("timers", ("/jobs", "/v2/timer"), (), _timers_error),
     Service("groups", ("/v2/groups",), (), plain_error),
-    Service("search", ("/v1/",), (), plain_error),
     Service("connect_server", ("/api/", "/gcs/"), (), _connect_server_error),
 )
 

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Protocol
 
+from airflow_provider_globus.sandbox.action_providers.outbox import Outbox
 from airflow_provider_globus.sandbox.auth.state import AuthState
 from airflow_provider_globus.sandbox.clock import SandboxClock
 from airflow_provider_globus.sandbox.compute.state import ComputeState
 from airflow_provider_globus.sandbox.faults import Faults
+from airflow_provider_globus.sandbox.flows.state import FlowsState
 from airflow_provider_globus.sandbox.journal import Journal
 from airflow_provider_globus.sandbox.ratelimit import RateMeter
+from airflow_provider_globus.sandbox.search.state import SearchState
 from airflow_provider_globus.sandbox.transfer.state import TransferState
 
 _REQUEST_ID_LETTERS = string.ascii_letters + string.digits
@@ -29,7 +32,7 @@ class ServiceState(Protocol):
     def reset(self) -> None:
         """Go back to the marked state (or to an empty one), ending whatever is running."""
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Any:
         """Return the state as a JSON document without secrets, for people and tests to look at."""
 
     def close(self) -> None:
@@ -58,6 +61,10 @@ class Settings:
     :param compute_result_bytes: how big the serialised result of a Compute task may be.
     :param compute_result_seconds: sandbox seconds after its end that the outcome of a Compute task is kept when nobody
         fetches it.
+    :param flows_without_subscription: flows that an identity may have without a subscription; the real service allows
+        one, None allows any number.
+    :param web_input_seconds: sandbox seconds for which people may answer what a flow asks.
+    :param search_task_seconds: sandbox seconds that a Search task takes.
     """
 
     require_issued_tokens: bool = True
@@ -74,6 +81,9 @@ class Settings:
     compute_submission_bytes: int = 10 * 1024 * 1024
     compute_result_bytes: int = 10 * 1024 * 1024
     compute_result_seconds: float = 1800.0
+    flows_without_subscription: int | None = None
+    web_input_seconds: float = 30 * 86400.0
+    search_task_seconds: float = 0.0
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Change some settings; an unknown name or a wrong type changes none and raises ValueError."""
@@ -131,8 +141,11 @@ class World:
         self.meter = RateMeter(self.clock)
         self.url = ""
         self.auth = AuthState(self)
-        self.transfer = TransferState(self)
+        self.transfer: TransferState = TransferState(self)
         self.compute = ComputeState(self)
+        self.search = SearchState(self)
+        self.outbox = Outbox(self)
+        self.flows = FlowsState(self)
         # Only a seeded sandbox repeats its ids after a reset; else an id of before would come back to life.
         self._repeatable = random_seed is not None
         self._base = (replace(self.settings), self.rng.getstate())
@@ -140,7 +153,7 @@ class World:
     @property
     def states(self) -> tuple[ServiceState, ...]:
         """The state of every service."""
-        return (self.auth, self.transfer, self.compute)
+        return (self.flows, self.auth, self.transfer, self.compute, self.search, self.outbox)
 
     def new_id(self) -> str:
         """Return a fresh UUID."""
@@ -159,6 +172,10 @@ class World:
         if collection is None:
             return False
         return collection.needs_data_access if name == "data_access" else collection.kind != "endpoint"
+
+    def flow_exists(self, flow_id: str) -> bool:
+        """Tell whether there is a flow of this id: Auth asks before it grants the flow's scope."""
+        return flow_id in self.flows.flows
 
     def mark(self) -> None:
         """Remember the present state as the one `reset` goes back to."""
@@ -188,6 +205,9 @@ class World:
             "auth": self.auth.snapshot(),
             "transfer": self.transfer.snapshot(),
             "compute": self.compute.snapshot(),
+            "flows": self.flows.snapshot(),
+            "search": self.search.snapshot(),
+            "outbox": self.outbox.snapshot(),
         }
 
     def close(self) -> None:

@@ -49,6 +49,7 @@ class GlobusJobSensor(BaseSensorOperator):
         self.globus_conn_id = globus_conn_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self._watch: JobWatch | None = None
+        self._memory: dict[str, Any] = {}
         if self.reschedule and not self.deferrable:
             raise self.refuse(
                 "mode='reschedule' forgets between two looks for how long something has been so.",
@@ -78,6 +79,10 @@ class GlobusJobSensor(BaseSensorOperator):
         """What goes to XCom; JSON."""
         return dict(verdict.result)
 
+    def last_news(self) -> list[str]:
+        """What the looks have not told of something that has ended, for the log."""
+        return []
+
     def execute(self, context: Context) -> Any:
         """Wait here, or look once and defer."""
         if not self.deferrable:
@@ -91,7 +96,7 @@ class GlobusJobSensor(BaseSensorOperator):
         """Look once."""
         if self._watch is None:
             service = job_service(self.service_name)
-            self._watch = JobWatch(service, self.job_ids(), rules=self.rules(), log=self.log)
+            self._watch = JobWatch(service, self.job_ids(), rules=self.rules(), memory=self._memory, log=self.log)
         try:
             verdict = self._watch.observe(self._watch.service.fetch_all(self.hook, self._watch.pending))
         except GlobusError as error:
@@ -104,7 +109,9 @@ class GlobusJobSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Resume after the deferral."""
-        return self._conclude(verdict_of_event(event))
+        verdict = verdict_of_event(event)
+        self._memory = event.get("memory") or {}
+        return self._conclude(verdict)
 
     def _defer(self) -> None:
         from airflow_provider_globus.triggers.job import GlobusJobTrigger
@@ -118,10 +125,14 @@ class GlobusJobSensor(BaseSensorOperator):
             rules=self.rules(),
             deadline=now + self.timeout,
             not_before=now + settle_seconds(),
+            memory=self._memory,
         )
         self.defer(trigger=trigger, method_name="execute_complete")
 
     def _conclude(self, verdict: Verdict) -> Any:
+        if verdict.outcome != Outcome.LOST:
+            for line in self.last_news():
+                self.log.info("%s", line)
         if verdict.outcome == Outcome.SUCCEEDED:
             return self.result(verdict)
         if verdict.outcome == Outcome.TIMEOUT:

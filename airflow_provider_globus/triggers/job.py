@@ -45,6 +45,7 @@ class GlobusJobTrigger(BaseTrigger):
     :param not_before: earliest time of the event, in seconds since the epoch: Airflow can fail a task whose trigger
         fires before the worker that deferred it was reaped.
     :param cancel_on_kill: cancel the jobs when a user marks or clears the deferred task (Airflow 3.3 and later).
+    :param memory: what the worker has seen of the jobs; JSON.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class GlobusJobTrigger(BaseTrigger):
         deadline: float | None = None,
         not_before: float | None = None,
         cancel_on_kill: bool = False,
+        memory: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.service = service
@@ -68,6 +70,7 @@ class GlobusJobTrigger(BaseTrigger):
         self.deadline = deadline
         self.not_before = not_before
         self.cancel_on_kill = cancel_on_kill
+        self.memory = dict(memory or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The arguments of the constructor; newer versions only ever add some, with defaults."""
@@ -82,13 +85,19 @@ class GlobusJobTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "not_before": self.not_before,
                 "cancel_on_kill": self.cancel_on_kill,
+                "memory": self.memory,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire one event."""
         watch = JobWatch(
-            job_service(self.service), self.job_ids, rules=self.rules, deadline=self.deadline, log=self.log
+            job_service(self.service),
+            self.job_ids,
+            rules=self.rules,
+            deadline=self.deadline,
+            memory=dict(self.memory),
+            log=self.log,
         )
         event = await self._event(watch)
         if self.not_before is not None:

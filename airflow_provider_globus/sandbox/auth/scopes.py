@@ -18,6 +18,7 @@ from globus_sdk.scopes import (
     ScopeParseError,
     ScopeParser,
     SearchScopes,
+    SpecificFlowScopes,
     TimersScopes,
     TransferScopes,
 )
@@ -28,6 +29,8 @@ TRANSFER_ALL = str(TransferScopes.all)
 OPENID = "openid"
 
 _COLLECTION_SCOPE = re.compile(r"https://auth\.globus\.org/scopes/([0-9a-f-]{36})/(data_access|https)")
+# A role of a flow has its own; the name after the id is what the flow calls it.
+_FLOW_SCOPE = re.compile(r"https://auth\.globus\.org/scopes/([0-9a-f-]{36})/flow_([0-9a-f_]{36})_\w+")
 _SERVICES = (
     AuthScopes,
     ComputeScopes,
@@ -38,6 +41,15 @@ _SERVICES = (
     TimersScopes,
     TransferScopes,
 )
+
+
+#: What a service needs that acts for somebody at all the others.
+ALL_SERVICES = (TRANSFER_ALL, str(ComputeScopes.all), str(SearchScopes.all), str(FlowsScopes.all))
+
+
+def flow_scope(flow_id: str) -> str:
+    """Return the scope that runs a flow."""
+    return str(SpecificFlowScopes(flow_id).user)
 
 
 def data_access_scope(collection_id: str) -> str:
@@ -58,10 +70,12 @@ class ScopeRegistry:
     """The scopes a sandbox knows.
 
     :param collection_scope_exists: tells whether a collection (by id) has a ``data_access`` or ``https`` scope.
+    :param flow_exists: tells whether there is a flow of this id.
     """
 
-    def __init__(self, collection_scope_exists: Callable[[str, str], bool]) -> None:
+    def __init__(self, collection_scope_exists: Callable[[str, str], bool], flow_exists: Callable[[str], bool]) -> None:
         self._collection_scope_exists = collection_scope_exists
+        self._flow_exists = flow_exists
         self._servers = {scope.scope_string: service.resource_server for service in _SERVICES for scope in service}
 
     def register(self, scope: str, resource_server: str) -> None:
@@ -73,6 +87,9 @@ class ScopeRegistry:
         if found := _COLLECTION_SCOPE.fullmatch(scope):
             collection_id, name = found.groups()
             return collection_id if self._collection_scope_exists(collection_id, name) else None
+        if found := _FLOW_SCOPE.fullmatch(scope):
+            flow_id, again = found.groups()
+            return flow_id if again == flow_id.replace("-", "_") and self._flow_exists(flow_id) else None
         return self._servers.get(scope)
 
     def unknown(self, scopes: Iterable[Scope]) -> list[str]:

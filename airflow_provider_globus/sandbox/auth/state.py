@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.auth.consents import ConsentStore
 from airflow_provider_globus.sandbox.auth.models import Caller, Client, Identity, Token
-from airflow_provider_globus.sandbox.auth.scopes import ScopeRegistry, parse_scopes
+from airflow_provider_globus.sandbox.auth.scopes import ALL_SERVICES, ScopeRegistry, parse_scopes
 from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class AuthState:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.RLock()
-        self.scopes = ScopeRegistry(world.collection_scope_exists)
+        self.scopes = ScopeRegistry(world.collection_scope_exists, world.flow_exists)
         self._identities: dict[str, Identity] = {}
         self._clients: dict[str, Client] = {}
         self._access: dict[str, Token] = {}
@@ -68,6 +68,11 @@ class AuthState:
             self._identities[client_id] = Identity(client_id, client.username, name=name, identity_type="service")
         self._world.journal.protect(client.secret)
         return client
+
+    def forget_identity(self, identity_id: str) -> None:
+        """Forget an identity that is a part of something deleted, such as a flow's."""
+        with self._lock:
+            self._identities.pop(identity_id, None)
 
     def identity(self, identity_id: str) -> Identity | None:
         """Return the identity with this id."""
@@ -214,15 +219,9 @@ class AuthState:
 
     def authenticate(self, request: ServiceRequest, scope: str | None = None) -> Caller:
         """Return who makes a request, or raise the service's own 401 (no valid token) or 403 (scope missing)."""
-        service = request.service
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not value.strip():
-            raise ServiceError(401, service.unauthenticated_code, "No credentials supplied")
-        token = self.access_token(value.strip())
+        service, token = request.service, self.bearer(request)
         if token is None:
-            if not self._world.settings.require_issued_tokens:
-                return self._anyone()
-            raise ServiceError(401, service.unauthenticated_code, "Token is not active")
+            return self.anyone()
         if service.resource_server not in (None, token.resource_server):
             # To a service, another's token is no token at all.
             raise ServiceError(401, service.unauthenticated_code, "Token is not active")
@@ -230,6 +229,42 @@ class AuthState:
         if scope is not None and not caller.has_scope(scope):
             raise ServiceError(403, service.forbidden_code, f"The token lacks the scope {scope}")
         return caller
+
+    def bearer(self, request: ServiceRequest) -> Token | None:
+        """Return the token of a request, whatever service it is for; None when any token is taken for `anyone`.
+
+        Raises the service's own 401 for no token, or one that is not active.
+        """
+        code = request.service.unauthenticated_code
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not value.strip():
+            raise ServiceError(401, code, "No credentials supplied")
+        token = self.access_token(value.strip())
+        if token is None and self._world.settings.require_issued_tokens:
+            raise ServiceError(401, code, "Token is not active")
+        return token
+
+    def caller_through(self, scope: str, identity_id: str, client_id: str, *, every_consent: bool = False) -> Caller:
+        """Return an identity as a service acts for it that it gave `scope` to: with the consents reached through that.
+
+        :param every_consent: ask for none, as for who acts for itself.
+        """
+        granted = self._consents.of(identity_id, client_id)
+        reached = {
+            path[depth:]: consent
+            for path, consent in granted.items()
+            if scope in path
+            for depth in range(path.index(scope) + 1, len(path))
+        }
+        return Caller(
+            identity_id=identity_id,
+            username=self._identities[identity_id].username,
+            client_id=client_id,
+            scopes=parse_scopes(" ".join(ALL_SERVICES)),
+            token_id=f"through {scope}",
+            consents=reached,
+            every_consent=every_consent or not self._world.settings.enforce_consents,
+        )
 
     def caller_of(self, token: Token) -> Caller:
         """Return whom a token speaks for."""
@@ -243,7 +278,7 @@ class AuthState:
             every_consent=not self._world.settings.enforce_consents,
         )
 
-    def _anyone(self) -> Caller:
+    def anyone(self) -> Caller:
         """Return the default client, as which a sandbox that takes any token sees every caller."""
         client = self._clients[DEFAULT_CLIENT_ID]
         scopes = parse_scopes("openid profile email")

@@ -40,7 +40,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
 def _jsonschema() -> Any:
     # Few endpoints have a schema, and this takes longer to import than a sandbox to start.
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
 
     return jsonschema
 

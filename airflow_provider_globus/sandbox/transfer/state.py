@@ -52,7 +52,7 @@ class TransferState:
         self._by_owner: dict[str, dict[str, Task]] = {}
         self._submissions: dict[str, Task] = {}
         self._recent: dict[str, dict[str, None]] = {}
-        self.engine = Engine(world, self._may)
+        self.engine: Engine = Engine(world, self._may)
         self.mark()
 
     # Collections

@@ -226,12 +226,11 @@ def test_the_rate_limit_is_for_each_identity_and_not_for_auth(globus_sandbox: Gl
 @pytest.mark.parametrize(
     ("method", "path", "service"),
     [
-        ("GET", "/flows", "flows"),
-        ("POST", "/runs/1/cancel", "flows"),
+        ("GET", "/runs/1/secrets", "flows"),
         ("GET", "/jobs/", "timers"),
         ("GET", "/v3/containers", "compute"),
         ("GET", "/v2/groups/my_groups", "groups"),
-        ("GET", "/v1/index/1/search", "search"),
+        ("GET", "/v1/index/1/statistics", "search"),
         ("GET", "/api/info", "connect_server"),
         ("GET", "/v2/api/projects", "auth"),
     ],
@@ -246,9 +245,9 @@ def test_what_is_not_served_says_so(globus_sandbox: GlobusSandbox, method: str, 
 def test_the_sdk_reads_a_501_of_flows(globus_sandbox: GlobusSandbox) -> None:
     client = globus_sdk.FlowsClient(authorizer=globus_sdk.NullAuthorizer(), retry_config=NO_RETRY)
     with pytest.raises(globus_sdk.FlowsAPIError) as caught:
-        client.list_flows()
+        client.get("/flows/1/statistics")
     assert (caught.value.http_status, caught.value.code) == (501, "NotServed")
-    assert "does not serve GET /flows yet" in str(caught.value.message)
+    assert "does not serve GET /flows/1/statistics yet" in str(caught.value.message)
 
 
 def test_an_unknown_path_is_no_service_at_all(globus_sandbox: GlobusSandbox) -> None:

@@ -89,7 +89,7 @@ def test_waits_until_files_are_stable(lab: CollectionFolder, context: TaskContex
     assert not sensor.poke(context).is_done
     assert sensor._watch is not None
     sensor._watch._clock = lambda: now[0]
-    sensor._watch._memory.clear()
+    sensor._watch.memory.clear()
     for now[0], text, done in ((0, "aaaa", False), (59, "aaaa", False), (60, "AAAAA", False), (119, "AAAAA", False)):
         (lab.folder / "run/a.h5").write_text(text)
         assert sensor.poke(context).is_done is done

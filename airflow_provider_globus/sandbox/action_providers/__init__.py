@@ -1,0 +1,1 @@
+"""Action providers: what the states of a flow can do, under the URLs that production definitions name."""

@@ -1,0 +1,275 @@
+"""Entries: put in, found, taken out; and the tasks that do it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any
+
+from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.search import errors
+from airflow_provider_globus.sandbox.search.access import (
+    index_for,
+    is_principal,
+    require_role,
+    roles_on,
+    visible,
+    with_scope,
+)
+from airflow_provider_globus.sandbox.search.models import Entry, Index, Key
+from airflow_provider_globus.sandbox.search.query import compile_filters, compile_query, facets, sort_key
+from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
+
+INGEST_BYTES = 10 * 1024 * 1024
+MOST_RESULTS = 10_000
+_DEFAULT_LIMIT = 10
+_VERSION = "2017-09-01"
+
+
+# Putting in and taking out
+
+
+def _ingest(request: ServiceRequest) -> Answer:
+    state, index = request.world.search, _writable(request, "ingest")
+    if len(request.body) > INGEST_BYTES:
+        raise ServiceError(413, "RequestEntityTooLarge.Generic", f"{INGEST_BYTES:,} bytes are allowed at once")
+    document = request.json()
+    kind, data = document.get("ingest_type"), document.get("ingest_data")
+    if not isinstance(data, Mapping) or kind not in ("GMetaEntry", "GMetaList"):
+        raise errors.bad_request("ingest_type must be GMetaEntry or GMetaList, with an object as ingest_data")
+    entries = [data] if kind == "GMetaEntry" else data.get("gmeta")
+    if not isinstance(entries, list) or not entries:
+        raise errors.bad_request("gmeta must be a list of at least one entry")
+    task = state.submit(index, "INGEST", puts=[_entry(item) for item in entries])
+    return Answer(
+        {
+            "@datatype": "GIngestResult",
+            "@version": _VERSION,
+            "acknowledged": True,
+            "success": True,
+            "task_id": task.id,
+            "num_documents_ingested": 0,
+        },
+        202,
+    )
+
+
+def _entry(item: Any) -> Entry:
+    if not isinstance(item, Mapping) or not isinstance(item.get("subject"), str) or not item["subject"]:
+        raise errors.bad_request("Each entry must be an object with a subject")
+    if not isinstance(item.get("content"), Mapping):
+        raise errors.bad_request(f"The content of {item['subject']!r} must be an object")
+    seen_by = item.get("visible_to")
+    if not isinstance(seen_by, list) or not seen_by or not all(map(is_principal, seen_by)):
+        raise errors.bad_request(f"visible_to of {item['subject']!r} must be a list of URNs, or of 'public'")
+    entry_id = item.get("id")
+    return Entry(
+        subject=item["subject"],
+        entry_id=None if entry_id is None else str(entry_id),
+        content=dict(item["content"]),
+        visible_to=tuple(seen_by),
+    )
+
+
+def _writable(request: ServiceRequest, operation: str) -> Index:
+    index = index_for(request.world.search, request.path_params["index_id"])
+    require_role(request.world.search, request.caller, index, operation, "owner", "admin", "writer")
+    return index
+
+
+def _take_out(request: ServiceRequest, index: Index, kind: str, keys: Iterable[Key]) -> Answer:
+    task = request.world.search.submit(index, kind, takes=keys)
+    return Answer({"task_id": task.id})
+
+
+def _delete_subject(request: ServiceRequest) -> Answer:
+    index, subject = _writable(request, "delete_subject"), _parameter(request, "subject")
+    keys = [key for key in index.entries if key[0] == subject]
+    return _take_out(request, index, "DELETE_BY_SUBJECT", keys)
+
+
+def _delete_entry(request: ServiceRequest) -> Answer:
+    index, subject = _writable(request, "delete_entry"), _parameter(request, "subject")
+    return _take_out(request, index, "DELETE_BY_ENTRY", [(subject, request.query.get("entry_id"))])
+
+
+def _batch_delete(request: ServiceRequest) -> Answer:
+    index, subjects = _writable(request, "batch_delete_by_subject"), request.json().get("subjects")
+    if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
+        raise errors.bad_request("subjects must be a list of text")
+    keys = [key for key in index.entries if key[0] in set(subjects)]
+    return _take_out(request, index, "BATCH_DELETE_BY_SUBJECT", keys)
+
+
+def _delete_by_query(request: ServiceRequest) -> Answer:
+    index = _writable(request, "delete_by_query")
+    found = _matching(request, index, request.json())
+    keys = [(entry.subject, entry.entry_id) for entry in found]
+    return _take_out(request, index, "DELETE_BY_QUERY", keys)
+
+
+# Finding
+
+
+def _get_subject(request: ServiceRequest) -> Answer:
+    index, subject = index_for(request.world.search, request.path_params["index_id"]), _parameter(request, "subject")
+    entries = [entry for entry in index.entries.values() if entry.subject == subject]
+    seen = visible(request.world.search, request.caller, entries)
+    if not seen:
+        raise errors.subject_not_found(subject)
+    return Answer(_result(subject, seen))
+
+
+def _get_entry(request: ServiceRequest) -> Answer:
+    index, subject = index_for(request.world.search, request.path_params["index_id"]), _parameter(request, "subject")
+    entry = index.entries.get((subject, entry_id := request.query.get("entry_id")))
+    if entry is None or not visible(request.world.search, request.caller, [entry]):
+        raise errors.subject_not_found(subject, entry_id)
+    return Answer(_result(subject, [entry]))
+
+
+def _search(request: ServiceRequest) -> Answer:
+    """Find by the parameters of the address."""
+    advanced = str(request.query.get("advanced", "")).lower() == "true"
+    query: dict[str, Any] = {"q": request.query.get("q") or "", "advanced": advanced}
+    query |= {name: request.query[name] for name in ("offset", "limit") if name in request.query}
+    return _found(request, query)
+
+
+def _post_search(request: ServiceRequest) -> Answer:
+    return _found(request, request.json())
+
+
+def _found(request: ServiceRequest, query: Mapping[str, Any]) -> Answer:
+    index = index_for(request.world.search, request.path_params["index_id"])
+    offset, limit = _number(query, "offset", 0), _number(query, "limit", _DEFAULT_LIMIT)
+    if offset + limit > MOST_RESULTS:
+        raise errors.bad_request(f"offset and limit must not be more than {MOST_RESULTS:,} together; scroll instead")
+    subjects = _subjects(request, index, query)
+    page = subjects[offset : offset + limit]
+    answer = {
+        "@datatype": "GSearchResult",
+        "@version": _VERSION,
+        "count": len(page),
+        "offset": offset,
+        "total": len(subjects),
+        "has_next_page": offset + limit < len(subjects),
+        "gmeta": [_result(subject, entries) for subject, entries in page],
+    }
+    if wanted := query.get("facets"):
+        answer["facet_results"] = facets(wanted, [e.content for _, entries in subjects for e in entries])
+    return Answer(answer)
+
+
+def _scroll(request: ServiceRequest) -> Answer:
+    """Find everything, page by page."""
+    index, query = index_for(request.world.search, request.path_params["index_id"]), request.json()
+    require_role(request.world.search, request.caller, index, "scroll", "owner", "admin")
+    start = _start(query.get("marker"))
+    limit = _number(query, "limit", 1000)
+    subjects = _subjects(request, index, query)
+    page = subjects[start : start + limit]
+    more = start + limit < len(subjects)
+    return Answer(
+        {
+            "@datatype": "GSearchResult",
+            "@version": _VERSION,
+            "count": len(page),
+            "total": len(subjects),
+            "has_next_page": more,
+            "marker": base64.urlsafe_b64encode(f"from:{start + limit}".encode()).decode() if more else None,
+            "gmeta": [_result(subject, entries) for subject, entries in page],
+        }
+    )
+
+
+def _start(marker: Any) -> int:
+    if marker is None:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(str(marker)).decode().removeprefix("from:"))
+    except (ValueError, binascii.Error):
+        raise errors.bad_request("marker is not one of this scroll") from None
+
+
+def _matching(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -> list[Entry]:
+    """Return the entries that match a query and that the caller may see."""
+    matches = compile_query(str(query.get("q") or "*"), advanced=bool(query.get("advanced")))
+    fits = compile_filters(query.get("filters") or [])
+    seen = visible(request.world.search, request.caller, index.entries.values())
+    # A subject is found by its name, too.
+    return [e for e in seen if matches({**e.content, "subject": e.subject}) and fits(e.content)]
+
+
+def _subjects(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -> list[tuple[str, list[Entry]]]:
+    found = sorted(_matching(request, index, query), key=lambda entry: (entry.subject, entry.entry_id or ""))
+    subjects = [(subject, list(entries)) for subject, entries in groupby(found, key=lambda entry: entry.subject)]
+    for key, backwards in reversed(sort_key(query.get("sort") or [])):
+        subjects.sort(key=lambda pair: key(pair[1][0].content), reverse=backwards)
+    return subjects
+
+
+def _result(subject: str, entries: list[Entry]) -> dict[str, Any]:
+    return {
+        "@datatype": "GMetaResult",
+        "@version": "2019-08-27",
+        "subject": subject,
+        "entries": [
+            {"content": entry.content, "entry_id": entry.entry_id, "matched_principal_sets": []} for entry in entries
+        ],
+    }
+
+
+def _number(query: Mapping[str, Any], name: str, default: int) -> int:
+    value = query.get(name, default)
+    if isinstance(value, bool) or not str(value).isdigit():
+        raise errors.bad_request(f"{name} must be a number of at least 0, not {value!r}")
+    return int(value)
+
+
+def _parameter(request: ServiceRequest, name: str) -> str:
+    if not (value := request.query.get(name)):
+        raise errors.bad_request(f"The parameter {name} is missing")
+    return str(value)
+
+
+# Tasks
+
+
+def _get_task(request: ServiceRequest) -> Answer:
+    state, task_id = request.world.search, request.path_params["task_id"]
+    state.settle()
+    task = state.tasks.get(task_id)
+    if task is None or not roles_on(state, request.caller, index_for(state, task.index_id, status=None)):
+        raise errors.task_not_found(task_id)
+    return Answer(task.document())
+
+
+def _list_tasks(request: ServiceRequest) -> Answer:
+    state = request.world.search
+    index = index_for(state, request.path_params["index_id"], status=None)
+    require_role(state, request.caller, index, "task_list", "owner", "admin", "writer")
+    tasks = [task.document() for task in reversed(state.tasks.values()) if task.index_id == index.id]
+    return Answer({"tasks": tasks})
+
+
+_INGEST = with_scope("ingest")
+_FIND = with_scope("search", anonymous=True)
+_INDEX = "/v1/index/{index_id}"
+
+ROUTES = (
+    Route("POST", f"{_INDEX}/ingest", _ingest, authorize=_INGEST),
+    Route("GET", f"{_INDEX}/subject", _get_subject, authorize=_FIND),
+    Route("DELETE", f"{_INDEX}/subject", _delete_subject, authorize=_INGEST),
+    Route("POST", f"{_INDEX}/batch_delete_by_subject", _batch_delete, authorize=_INGEST),
+    Route("POST", f"{_INDEX}/delete_by_query", _delete_by_query, authorize=_INGEST),
+    Route("GET", f"{_INDEX}/entry", _get_entry, authorize=_FIND),
+    Route("DELETE", f"{_INDEX}/entry", _delete_entry, authorize=_INGEST),
+    Route("GET", f"{_INDEX}/search", _search, authorize=_FIND),
+    Route("POST", f"{_INDEX}/search", _post_search, authorize=_FIND),
+    Route("POST", f"{_INDEX}/scroll", _scroll, authorize=_FIND),
+    Route("GET", "/v1/task/{task_id}", _get_task, authorize=_INGEST),
+    Route("GET", "/v1/task_list/{index_id}", _list_tasks, authorize=_INGEST),
+)
