@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 REAL   := .venv-endpoint
+CLI    := .venv-cli
 
 # Airflow starts twice as slowly without compiled bytecode, and pip's own check for newer versions is noise.
 PIP    := install --quiet --compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest endpoint test-endpoint lint bench package clean
+.PHONY: help demo test test-lowest cli endpoint test-endpoint lint bench package clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +34,14 @@ test: $(STAMP)  ## run all tests
 
 test-lowest: $(LOWEST)/.installed  ## run what depends on Airflow with the lowest supported one
 	$(LOWEST)/bin/pytest tests/unit tests/dags $(addprefix --ignore tests/unit/,sandbox compute jobs hooks)
+
+# The Globus CLI pins another SDK, so it has an environment of its own.
+$(CLI)/.installed: constraints-cli.txt
+	$(PYTHON) -m venv $(CLI)
+	$(CLI)/bin/pip $(PIP) --constraint constraints-cli.txt globus-cli
+	@touch $@
+
+cli: $(CLI)/.installed  ## install the Globus CLI for tests
 
 # A real endpoint pins other versions than Airflow, so it has an environment of its own.
 $(REAL)/.installed: constraints-endpoint.txt tests/endpoint/install_rabbitmq.sh

@@ -28,6 +28,7 @@ __all__ = [
     "GlobusJobFailedError",
     "GlobusJobInactiveError",
     "GlobusJobLostError",
+    "GlobusJobRejectedError",
     "GlobusJobStuckError",
     "GlobusJobTimeoutError",
     "GlobusNotFoundError",
@@ -206,6 +207,10 @@ class GlobusJobStuckError(GlobusJobError, AirflowFailException):
 
 class GlobusJobInactiveError(GlobusJobError, AirflowFailException):
     """Globus suspended the job until somebody renews a consent or a credential."""
+
+
+class GlobusJobRejectedError(GlobusJobError, AirflowFailException):
+    """The job ended as another one would, for example because a person has said no."""
 
 
 class GlobusEndpointOfflineError(GlobusError):

@@ -189,7 +189,17 @@ def summary(run: Document) -> dict[str, Any]:
     facts |= {name: run.get(name) for name in ("start_time", "completion_time")}
     if run["status"] == "INACTIVE":
         facts["required_scope"] = details.get("required_scope")
+    if run["status"] not in ("SUCCEEDED", *UNFINISHED):
+        facts["error"] = error_name(details)
     return facts
+
+
+def error_name(details: Mapping[str, Any]) -> str | None:
+    """The name of the flow's own error, such as that of a ``Fail`` state."""
+    inner = details.get("details")
+    inner = inner if isinstance(inner, Mapping) else {}
+    name = inner.get("exception") or inner.get("error") or inner.get("Error") or details.get("error")
+    return None if name is None else str(name)
 
 
 def reason(details: Mapping[str, Any]) -> str:
@@ -199,8 +209,8 @@ def reason(details: Mapping[str, Any]) -> str:
     said = [str(details.get("description") or details.get("cause") or "")]
     if cause := inner.get("cause") or inner.get("Cause"):
         said.append(str(cause))
-    if error := inner.get("error") or inner.get("Error") or inner.get("exception"):
-        said.append(str(error))
+    if error := error_name(details):
+        said.append(error)
     state = details.get("state_name") or inner.get("state_name")
     text = ": ".join(dict.fromkeys(part.rstrip(".") for part in said if part))
     text = " ".join(text.split())[:1000]

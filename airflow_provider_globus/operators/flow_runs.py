@@ -12,6 +12,7 @@ from airflow_provider_globus.exceptions import (
     GlobusConsentRequiredError,
     GlobusError,
     GlobusJobFailedError,
+    GlobusJobRejectedError,
     GlobusNotFoundError,
     GlobusUnavailableError,
 )
@@ -20,6 +21,7 @@ from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.flows import ROLES, UNFINISHED, FlowRuns, run_document
 from airflow_provider_globus.links import GlobusFlowRunLink
 from airflow_provider_globus.operators.base import GlobusOperator
+from airflow_provider_globus.operators.flow_input import resolve_input
 from airflow_provider_globus.operators.flow_output import check_output_path, select_output
 from airflow_provider_globus.operators.job import GlobusJobOperator
 from airflow_provider_globus.operators.principals import principal_urns
@@ -27,6 +29,7 @@ from airflow_provider_globus.operators.principals import principal_urns
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_globus.exceptions import GlobusJobError
     from airflow_provider_globus.hooks.globus import GlobusHook
 
 NOTIFICATIONS = ("succeeded", "failed", "inactive")
@@ -62,12 +65,14 @@ class GlobusRunFlowOperator(GlobusJobOperator):
     says where. A run that Globus suspends is resumed if this connection's identity can give the consent it needs.
 
     :param flow: UUID of the flow, alias of the connection, or title of exactly one flow that this identity can see.
-    :param body: the run's input, as the flow's input schema asks for it; also JSON text. Checked by Globus first.
+    :param body: the run's input, as the flow's input schema asks for it; also JSON text. Checked by Globus first. Where
+        the schema has the format ``globus-collection``, a collection may be given by alias or name, and the flow is
+        given the consent that it needs; with ``globus-principal``, a person by username.
     :param run_label: label of the run, shown in the web app; a token is added. Default: the DAG, task and run.
     :param tags: up to 16 words to find the run by.
     :param monitors: who may see the run: usernames or UUIDs of identities, or URNs of identities and groups.
     :param managers: who may also cancel and resume it.
-    :param collections: mapped collections that the flow reads or writes: UUIDs, aliases or unique display names. The
+    :param collections: further collections that the flow reads or writes: UUIDs, aliases or unique display names. The
         consent that they need is then given before the run; else Globus suspends the run until it is.
     :param output_path: JSONPath of the part of the output to return, such as ``$.Transfer.details.task_id``. A path
         to one place returns what is there, any other a list. Default: all of it. ``None``: nothing but what is known
@@ -75,6 +80,8 @@ class GlobusRunFlowOperator(GlobusJobOperator):
     :param notify: events for which Globus sends e-mail to the identity: ``succeeded``, ``failed``, ``inactive``.
     :param inactive_grace: seconds that a run may stay suspended when this identity cannot give what it needs, for
         somebody to resume it in the web app. Default: none; the run is cancelled, and the task fails and says why.
+    :param final_errors: errors of the flow, such as those of its ``Fail`` states, that another run would not change:
+        the task then fails without Airflow's retries.
     """
 
     template_fields: Sequence[str] = (
@@ -106,6 +113,7 @@ class GlobusRunFlowOperator(GlobusJobOperator):
         output_path: str | None = "$",
         notify: Sequence[str] = (),
         inactive_grace: float = 0.0,
+        final_errors: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -119,6 +127,7 @@ class GlobusRunFlowOperator(GlobusJobOperator):
         self.output_path = output_path
         self.notify = notify
         self.inactive_grace = inactive_grace
+        self.final_errors = final_errors
         self._resumptions: list[str | None] = []
         self._bearing = False
         if unknown := set(notify) - set(NOTIFICATIONS):
@@ -140,10 +149,11 @@ class GlobusRunFlowOperator(GlobusJobOperator):
             if isinstance(given, str) or len(given) > MOST_NAMED:
                 raise self.refuse(f"{name} must be a list of at most {MOST_NAMED}.")
         flow_id = self.hook.flow(self.flow)
+        flow = self.hook.call(f"looking up the flow {self.flow!r}", self.hook.flows_client().get_flow, flow_id)
         for collection in self.collections:
             self.hook.use_collection(collection, flow_id=flow_id)
         request = {
-            "body": body,
+            "body": resolve_input(self.hook, flow_id, flow.get("input_schema"), body),
             "label": self._label(context),
             "tags": list(self.tags),
             "run_monitors": principal_urns(self.hook, self.monitors),
@@ -229,6 +239,13 @@ class GlobusRunFlowOperator(GlobusJobOperator):
         self._bearing = True
         self.log.warning("%s Somebody has to resume it at %s", verdict.message, self.url())
         return True
+
+    def error(self, verdict: Verdict, why: str) -> GlobusJobError:
+        """An error that Airflow retries, unless the author knows that another run would end the same."""
+        error = super().error(verdict, why)
+        if verdict.result.get("error") not in self.final_errors:
+            return error
+        return GlobusJobRejectedError(error.message, advice=error.advice, job_id=error.job_id, code=error.code)
 
     def receipt(self) -> dict[str, Any]:
         """Ids of the run and how to find it."""
@@ -363,7 +380,8 @@ def check_run_id(operator: GlobusOperator) -> str:
     run_id: Any = operator.run_id  # type: ignore[attr-defined]
     if not is_uuid(run_id):
         raise operator.refuse(
-            f"run_id {run_id!r} is no UUID.", "Pass the run_id of a run, for example run.output['run_id']."
+            f"run_id {run_id!r} is no UUID.",
+            "Pass the run_id of a run, for example {{ ti.xcom_pull('run')['run_id'] }}.",
         )
     return str(run_id)
 

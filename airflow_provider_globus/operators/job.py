@@ -439,9 +439,10 @@ class GlobusJobOperator(GlobusOperator):
             self._cancel(f"it is {verdict.outcome.value}")
         if verdict.outcome != Outcome.LOST and (self.service.cancellable or verdict.outcome != Outcome.TIMEOUT):
             ledger.close()
-        raise self._error(verdict, "\n  ".join(why))
+        raise self.error(verdict, "\n  ".join(why))
 
-    def _error(self, verdict: Verdict, why: str) -> GlobusJobError:
+    def error(self, verdict: Verdict, why: str) -> GlobusJobError:
+        """The error for a job that did not end well."""
         url = self.url()
         ending = (ENDINGS if self.service.cancellable else ENDINGS_RUNNING_ON)[verdict.outcome]
         return JOB_ERRORS[verdict.outcome](

@@ -21,11 +21,11 @@ class GlobusRespondWebInputOperator(GlobusOperator):
     The flow must name that identity among its respondents. With Airflow's own ``HITLOperator`` before it, people
     answer in Airflow::
 
-        asked = GlobusWebInputSensor(task_id="asked", run_id=run.output["run_id"])
+        asked = GlobusWebInputSensor(task_id="asked", run_id="{{ ti.xcom_pull('run')['run_id'] }}")
         approve = HITLOperator(task_id="approve", subject="Publish?", options=["Approve", "Reject"])
         GlobusRespondWebInputOperator(
             task_id="answer",
-            web_input_id=asked.output["web_input_id"],
+            web_input_id="{{ ti.xcom_pull('asked')['web_input_id'] }}",
             response="{{ ti.xcom_pull('approve')['chosen_options'][0] }}",
         )
 

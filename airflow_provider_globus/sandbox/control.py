@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_globus import __version__
-from airflow_provider_globus.sandbox.action_providers.weboption import option_page
+from airflow_provider_globus.sandbox.action_providers.weboption import landing_page, option_page
 from airflow_provider_globus.sandbox.activity import activity_page
 from airflow_provider_globus.sandbox.compute.page import endpoint_page
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -153,9 +153,15 @@ def _outbox(request: ServiceRequest) -> Answer:
 
 
 def _answer_web_input(request: ServiceRequest) -> Answer:
-    """Answer what a flow asks, as a person would: ``{"value": …}`` holds an option's label, value or id."""
-    web_input_id, value = request.path_params["web_input_id"], str(request.json().get("value"))
-    web_input = _checked(lambda: request.world.flows.answer(web_input_id, value))
+    """Answer what a flow asks, as a person would: ``{"value": …}`` holds an option's label, value or id.
+
+    With ``"as"``, a username, only who was asked may answer.
+    """
+    web_input_id, document = request.path_params["web_input_id"], request.json()
+    if unknown := sorted(set(document) - {"value", "as"}):
+        raise ServiceError(400, "BadRequest", f"Unknown fields: {', '.join(unknown)}")
+    value, username = str(document.get("value")), document.get("as")
+    web_input = _checked(lambda: request.world.flows.answer(web_input_id, value, username=username))
     return Answer({"id": web_input.id, "status": web_input.status})
 
 
@@ -198,6 +204,7 @@ CONTROL = Service(
             ("GET", "/_sandbox/outbox", _outbox),
             ("POST", "/_sandbox/web_inputs/{web_input_id}/respond", _answer_web_input),
             ("GET", "/weboption/option/{suffix}", option_page),
+            ("GET", "/weboption/landing_page/{suffix}", landing_page),
             ("GET", "/activity/{task_id}", _activity),
             ("GET", "/compute/endpoints/{endpoint_id}", _compute_endpoint),
         )

@@ -169,7 +169,7 @@ class ActionFault(Fault):
 
     :param action: glob over the action provider's URL, as the flow has it.
     :param state: glob over the name of the flow's state.
-    :param flow: id of the flow, or ``*``.
+    :param flow: id or title of the flow, or ``*``.
     :param status: HTTP status with which the provider refuses the action, with `code` and `message`.
     :param fail: instead, the action begins and has failed.
     :param hang: instead, the action begins and never ends.
@@ -192,9 +192,9 @@ class ActionFault(Fault):
         if (self.status is not None) + self.fail + self.hang != 1:
             raise ValueError("An action fault needs one of status, fail, hang")
 
-    def matches(self, url: str, state: str, flow: str) -> bool:
-        """Tell whether an action is meant by this fault."""
-        return fnmatchcase(url, self.action) and fnmatchcase(state, self.state) and self.flow in ("*", flow)
+    def matches(self, url: str, state: str, flow: tuple[str, str]) -> bool:
+        """Tell whether an action is meant by this fault; a flow is its id and title."""
+        return fnmatchcase(url, self.action) and fnmatchcase(state, self.state) and self.flow in ("*", *flow)
 
 
 # Set by the sandbox itself, never by who adds a fault.
@@ -279,8 +279,8 @@ class Faults:
         fault = self._first(TaskFault, lambda fault: fault.task in ("*", task_id) and fault.cancel_seconds is not None)
         return fault.cancel_seconds if fault is not None else None
 
-    def action_fault(self, url: str, state: str, flow: str) -> ActionFault | None:
-        """Return the fault that strikes an action of a flow, if any."""
+    def action_fault(self, url: str, state: str, flow: tuple[str, str]) -> ActionFault | None:
+        """Return the fault that strikes an action of a flow (its id and title), if any."""
         return self._first(ActionFault, lambda fault: fault.matches(url, state, flow))
 
     def is_active(self, fault_id: str) -> bool:

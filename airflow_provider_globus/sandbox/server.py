@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import socket
 import threading
@@ -18,6 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from airflow_provider_globus.sandbox.app import build_app
 from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID, Client
 from airflow_provider_globus.sandbox.compute.state import DEFAULT_MEMORY_LIMIT_BYTES
+from airflow_provider_globus.sandbox.loopback import listen, require_loopback
 from airflow_provider_globus.sandbox.seed import Seed
 from airflow_provider_globus.sandbox.world import Settings, World
 
@@ -81,7 +81,7 @@ class GlobusSandbox:
         amqp_url: str | None = None,
     ) -> None:
         if not allow_non_loopback:
-            _require_loopback(host)
+            require_loopback(host)
         self._address = (host, port)
         self._any_host = allow_non_loopback
         self._on_request = on_request
@@ -102,7 +102,7 @@ class GlobusSandbox:
         """Listen; returns once requests are answered."""
         if self._thread is not None:
             raise RuntimeError("This sandbox is running already")
-        listener = _listen(*self._address)
+        listener = listen(*self._address)
         port = listener.getsockname()[1]
         self.world.url = self.url_for(port)
         self._server = _Server(self._guarded(build_app(self.world, self._on_request)))
@@ -198,7 +198,7 @@ class GlobusSandbox:
 
     @property
     def connection(self) -> str:
-        """The Airflow connection (JSON) for the default client, with aliases for collections and Compute endpoints."""
+        """The Airflow connection (JSON) for the default client, with names for all that the sandbox holds."""
         return self.connection_for(self._default_client)
 
     def connection_for(self, client: Client, *, refresh_token: str | None = None) -> str:
@@ -478,26 +478,3 @@ class _Server(uvicorn.Server):
         for task in list(self.server_state.tasks):
             task.cancel()
         await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise OSError(error.errno, f"The Globus sandbox cannot listen on {host}:{port}: {error.strerror}") from None
-
-
-def _require_loopback(host: str) -> None:
-    try:
-        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        addresses = set()
-    if addresses and all(ipaddress.ip_address(address).is_loopback for address in addresses):
-        return
-    raise ValueError(
-        f"The Globus sandbox listens on loopback only, and {host!r} is not: whoever reaches it may read and write "
-        "the folders and buckets of its collections, its control plane takes no credentials, and a client of it "
-        "may be sent real ones by mistake. On a network you trust, say allow_non_loopback=True "
-        "(--allow-non-loopback)."
-    )

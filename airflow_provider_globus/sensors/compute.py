@@ -20,8 +20,8 @@ class GlobusComputeTaskSensor(GlobusJobSensor):
 
     Looking at an ended task takes its result: Globus Compute drops a result that nobody fetches for 30 minutes.
 
-    :param compute_task_ids: ids of tasks, or one id; also from XCom, such as ``run.output["job_ids"]`` of an operator
-        with ``wait_for_completion=False``.
+    :param compute_task_ids: ids of tasks, or one id; also from XCom: ``{{ ti.xcom_pull('run')['job_ids'] }}`` of an
+        operator with ``wait_for_completion=False``.
     :param result_serializer: as in :class:`~airflow_provider_globus.operators.compute.GlobusComputeOperator`, with the
         same risk: reading ``dill`` runs code of the endpoint's choosing.
 

@@ -20,8 +20,8 @@ class GlobusFlowRunSensor(GlobusJobSensor):
 
     States are written to the task's log as they are entered and left.
 
-    :param run_id: id of the run; also from XCom, such as ``run.output["run_id"]`` of a ``GlobusRunFlowOperator`` with
-        ``wait_for_completion=False``.
+    :param run_id: id of the run; also from XCom: ``{{ ti.xcom_pull('run')['run_id'] }}`` of a
+        ``GlobusRunFlowOperator`` with ``wait_for_completion=False``.
     :param output_path: JSONPath of the part of the output to return, as for ``GlobusRunFlowOperator``.
     :param inactive_grace: seconds that the run may stay suspended, for somebody to resume it. Default: an hour.
     """
@@ -42,7 +42,8 @@ class GlobusFlowRunSensor(GlobusJobSensor):
         check_output_path(self.output_path, self.refuse)
         if not is_uuid(self.run_id):
             raise self.refuse(
-                f"run_id {self.run_id!r} is no UUID.", "Pass the run_id of a run, for example run.output['run_id']."
+                f"run_id {self.run_id!r} is no UUID.",
+                "Pass the run_id of a run, for example {{ ti.xcom_pull('run')['run_id'] }}.",
             )
         return [self.run_id]
 

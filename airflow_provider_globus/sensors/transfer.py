@@ -45,7 +45,7 @@ class GlobusTransferTaskSensor(GlobusJobSensor):
         if not is_uuid(self.transfer_task_id):
             raise self.refuse(
                 f"transfer_task_id {self.transfer_task_id!r} is no UUID.",
-                "Pass the task_id of a transfer, for example transfer.output['task_id'].",
+                "Pass the task_id of a transfer, for example {{ ti.xcom_pull('transfer')['task_id'] }}.",
             )
         return [self.transfer_task_id]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow.sdk import DAG
+
+    from airflow_provider_globus.sandbox.demo.scenario import Scenario
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +80,30 @@ def run() -> Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]]:
         return str(ended.state), found
 
     return run
+
+
+@pytest.fixture
+def run_beside() -> Callable[..., tuple[str, dict[str, Any]]]:
+    """Run a DAG while a scenario does what happens outside Airflow, as often as a demo lets it."""
+
+    def run_beside(
+        subject: Scenario, dag: DAG, run: Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]]
+    ) -> tuple[str, dict[str, Any]]:
+        everything = dict.fromkeys(dag.task_ids, "deferred")
+        # `dag.test()` runs one task after the other: what the first ones wait for has to be there already.
+        subject.while_running(everything)
+        over = threading.Event()
+
+        def outside() -> None:
+            while not over.wait(0.2):
+                subject.while_running(everything)
+
+        outsider = threading.Thread(target=outside)
+        outsider.start()
+        try:
+            return run(dag, subject.conf)
+        finally:
+            over.set()
+            outsider.join()
+
+    return run_beside

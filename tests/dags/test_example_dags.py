@@ -51,6 +51,7 @@ def test_pipeline_does_its_work(
     example_dags: Path,
     load: Callable[[Path], dict[str, DAG]],
     run: Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]],
+    run_beside: Callable[..., tuple[str, dict[str, Any]]],
     globus_sandbox: GlobusSandbox,
     s3: S3Server,
     tmp_path: Path,
@@ -58,9 +59,7 @@ def test_pipeline_does_its_work(
     subject = scenario.load(name)(tmp_path, globus_sandbox, s3)
     subject.prepare()
     dag = load(example_dags / f"{name}.py")[name]
-    # What happens outside Airflow happens beforehand: `dag.test()` runs one task after the other.
-    subject.while_running(dict.fromkeys(dag.task_ids, "deferred"))
-    state, results = run(dag, subject.conf)
+    state, results = run_beside(subject, dag, run)
     assert state == "success"
     checks = subject.checks(results)
     assert [check for check in checks if not check.passed] == []

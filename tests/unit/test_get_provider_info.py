@@ -50,6 +50,7 @@ _INTERNAL = (
     "documents",
     "endings",
     "fingerprint",
+    "flow_input",
     "flow_output",
     "job",
     "ledger",

@@ -14,7 +14,7 @@ from airflow_provider_globus.sandbox.action_providers.base import (
     ActionRefused,
     Progress,
 )
-from airflow_provider_globus.sandbox.action_providers.refusals import refusals
+from airflow_provider_globus.sandbox.action_providers.refusals import failed_when_refused, refusals
 from airflow_provider_globus.sandbox.compute.models import FAILED as TASK_FAILED
 from airflow_provider_globus.sandbox.compute.routes import SERVICE
 from airflow_provider_globus.sandbox.internal import call
@@ -39,10 +39,12 @@ class _FunctionProvider:
 
     def progress(self, action: Action) -> Progress:
         """Tell how far the tasks are."""
+        return failed_when_refused(lambda: self._look(action))
+
+    def _look(self, action: Action) -> Progress:
         task_ids = action.memory["task_ids"]
         document = {"task_ids": task_ids}
-        with refusals():
-            answer = call(action.world, SERVICE, "POST", "/v2/batch_status", action.caller, json=document)
+        answer = call(action.world, SERVICE, "POST", "/v2/batch_status", action.caller, json=document)
         tasks = [answer["results"][task_id] for task_id in task_ids]
         failed = [task for task in tasks if task["status"] == TASK_FAILED]
         if not failed and not all("result" in task for task in tasks):
@@ -93,6 +95,7 @@ class ComputeV3Provider(_FunctionProvider):
             "task_group_id": {"type": ["string", "null"]},
             "user_endpoint_config": {"type": ["object", "null"]},
             "resource_specification": {"type": ["object", "null"]},
+            "user_runtime": {"type": ["object", "null"]},
             "create_queue": {"type": "boolean"},
         },
         "required": ["endpoint_id", "tasks"],
@@ -102,7 +105,7 @@ class ComputeV3Provider(_FunctionProvider):
     def submit(self, action: Action) -> tuple[list[str], str]:
         """Submit all tasks in the order given, those of one function together."""
         body = action.body
-        more = ("task_group_id", "user_endpoint_config", "resource_specification", "create_queue")
+        more = ("task_group_id", "user_endpoint_config", "resource_specification", "user_runtime", "create_queue")
         document: dict[str, Any] = {name: body[name] for name in more if body.get(name) is not None}
         by_function: dict[str, list[int]] = {}
         for number, task in enumerate(body["tasks"]):
@@ -131,21 +134,26 @@ class ComputeV2Provider(_FunctionProvider):
         "properties": {
             "endpoint": {"type": "string"},
             "function": {"type": "string"},
-            "args": {"type": ["array", "string"]},
-            "kwargs": {"type": "object"},
-            "payload": {"type": "object"},
+            # One argument needs no list around it, and keywords may come as the text of a JSON object.
+            "args": {},
+            "kwargs": {"type": ["object", "string"]},
+            "payload": {"type": ["object", "string"]},
             "tasks": {
                 "type": "array",
-                "minItems": 1,
                 "items": {"type": "object", "required": ["endpoint", "function"]},
             },
         },
-        "anyOf": [{"required": ["tasks"]}, {"required": ["endpoint", "function"]}],
+        "anyOf": [
+            {"required": ["endpoint", "function"]},
+            {"required": ["tasks"], "properties": {"tasks": {"minItems": 1}}},
+        ],
     }
 
     def submit(self, action: Action) -> tuple[list[str], str]:
         """Submit all tasks."""
-        wanted = action.body.get("tasks") or [action.body]
+        # The task that the input itself is comes before those it lists.
+        own = [action.body] if "function" in action.body and "endpoint" in action.body else []
+        wanted = [*own, *(action.body.get("tasks") or [])]
         document = {
             "tasks": [[task["function"], task["endpoint"], _payload(task)] for task in wanted],
             "result_serializers": [_JSON_STRATEGY],
@@ -161,13 +169,24 @@ def _payload(task: Mapping[str, Any]) -> str:
     args = task.get("args", [])
     # The old form has one argument without a list around it, and calls the others a payload.
     args = args if isinstance(args, list) else [args]
-    kwargs = task.get("kwargs") or task.get("payload") or {}
+    kwargs = _keywords(task.get("kwargs") or task.get("payload") or {})
     serializer = ComputeSerializer(strategy_data=JSONData)
     try:
         packed: str = serializer.pack_buffers([serializer.serialize(args), serializer.serialize(kwargs)])
     except Exception as error:
         raise ActionRefused(400, "RequestValidationError", f"The arguments cannot be serialised: {error}") from None
     return packed
+
+
+def _keywords(given: Any) -> dict[str, Any]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError as error:
+            raise ActionRefused(400, "RequestValidationError", f"The keywords are not valid JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise ActionRefused(400, "RequestValidationError", "The keywords must be an object")
+    return given
 
 
 def _read(result: str) -> Any:

@@ -15,7 +15,9 @@ class DataciteProvider:
 
     title: ClassVar[str] = "DataCite Mint"
     urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/datacite/mint/basic_auth",)
-    scope: ClassVar[str] = "https://auth.globus.org/scopes/5fac2e64-c734-4e6b-90ea-ff12ddbf9653/datacite_mint"
+    scope: ClassVar[str] = (
+        "https://auth.globus.org/scopes/5fac2e64-c734-4e6b-90ea-ff12ddbf9653/datacite_mint_basic_auth_action_all"
+    )
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "properties": {

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, Progress
 from airflow_provider_globus.sandbox.action_providers.refusals import unless_consent_is_missing
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.internal import call
 from airflow_provider_globus.sandbox.transfer.routes import SERVICE
 
 # Flows that ask whether a path exists rely on it, though nothing confirms it: what is missing is no failure of `stat`.
 _MISSING_PATH_IS_NO_FAILURE = True
-_SCOPE = "https://auth.globus.org/scopes/actions.globus.org/transfer/"
+_LEGACY_SCOPE = "https://auth.globus.org/scopes/5fac2e64-c734-4e6b-90ea-ff12ddbf9653/transfer_"
 _ON_PATH = {
     "type": "object",
     "properties": {"endpoint_id": {"type": "string"}, "path": {"type": "string"}, "local_user": {"type": "string"}},
@@ -49,11 +50,8 @@ class MkdirProvider(_Operation):
     """Makes a folder."""
 
     title: ClassVar[str] = "Globus Make Directory"
-    urls: ClassVar[tuple[str, ...]] = (
-        "https://transfer.actions.globus.org/mkdir",
-        "https://actions.globus.org/transfer/mkdir",
-    )
-    scope: ClassVar[str] = f"{_SCOPE}mkdir"
+    urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/mkdir",)
+    scope: ClassVar[str] = TRANSFER_ALL
     input_schema: ClassVar[dict[str, Any]] = _ON_PATH
 
     def perform(self, action: Action) -> dict[str, Any]:
@@ -61,33 +59,49 @@ class MkdirProvider(_Operation):
         return self.ask(action, "POST", "mkdir", json={"DATA_TYPE": "mkdir", "path": action.body["path"]})
 
 
+class LegacyMkdirProvider(MkdirProvider):
+    """Makes a folder, at the address older flows have."""
+
+    urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/transfer/mkdir",)
+    scope: ClassVar[str] = f"{_LEGACY_SCOPE}mkdir"
+
+
 class ListProvider(_Operation):
     """Lists a folder."""
 
     title: ClassVar[str] = "Globus List Directory"
     urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/ls",)
-    scope: ClassVar[str] = f"{_SCOPE}ls"
+    scope: ClassVar[str] = TRANSFER_ALL
     input_schema: ClassVar[dict[str, Any]] = {**_ON_PATH, "required": ["endpoint_id"]}
-    legacy: ClassVar[bool] = False
 
     def perform(self, action: Action) -> dict[str, Any]:
         """List it."""
         names = ("path", "filter", "limit", "offset", "orderby", "show_hidden", "local_user")
         query = {name: action.body.get(name) for name in names}
-        listing = self.ask(action, "GET", "ls", query=query)
-        if not self.legacy:
-            return listing
-        if action.body.get("path_only"):
-            return {"path": listing["path"], "endpoint": listing["endpoint"]}
-        entries = [{**entry, "is_folder": entry["type"] == "dir"} for entry in listing["DATA"]]
-        return {**listing, "DATA": entries}
+        return self.ask(action, "GET", "ls", query=query)
 
 
 class LegacyListProvider(ListProvider):
-    """Lists a folder, as older flows expect it: entries say whether they are folders."""
+    """Lists a folder, as older flows expect it: entries say whether they are folders.
+
+    With ``path_only``, the list has one entry, the path itself, whether that is a folder or not.
+    """
 
     urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/transfer/ls",)
-    legacy: ClassVar[bool] = True
+    scope: ClassVar[str] = f"{_LEGACY_SCOPE}ls"
+
+    def perform(self, action: Action) -> dict[str, Any]:
+        """List it, or tell about it."""
+        listing = self._itself(action) if action.body.get("path_only") else super().perform(action)
+        entries = [{**entry, "is_folder": entry["type"] == "dir"} for entry in listing["DATA"]]
+        return {**listing, "DATA": entries}
+
+    def _itself(self, action: Action) -> dict[str, Any]:
+        path = action.body.get("path") or "/"
+        entry = self.ask(action, "GET", "stat", query={"path": path})
+        endpoint = action.body["endpoint_id"]
+        # Not confirmed by any recording: what such a list says beside its entry.
+        return {"DATA_TYPE": "file_list", "endpoint": endpoint, "path": path, "length": 1, "total": 1, "DATA": [entry]}
 
 
 class StatProvider(_Operation):
@@ -95,7 +109,7 @@ class StatProvider(_Operation):
 
     title: ClassVar[str] = "Globus Stat"
     urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/stat",)
-    scope: ClassVar[str] = f"{_SCOPE}stat"
+    scope: ClassVar[str] = TRANSFER_ALL
     input_schema: ClassVar[dict[str, Any]] = _ON_PATH
 
     def perform(self, action: Action) -> dict[str, Any]:
@@ -112,11 +126,8 @@ class CollectionInfoProvider(_Operation):
     """Tells about a collection."""
 
     title: ClassVar[str] = "Globus Collection Information"
-    urls: ClassVar[tuple[str, ...]] = (
-        "https://transfer.actions.globus.org/collection_info",
-        "https://actions.globus.org/transfer/collection_info",
-    )
-    scope: ClassVar[str] = f"{_SCOPE}collection_info"
+    urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/collection_info",)
+    scope: ClassVar[str] = TRANSFER_ALL
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "properties": {"endpoint_id": {"type": "string"}},
@@ -128,3 +139,10 @@ class CollectionInfoProvider(_Operation):
         path = f"/v0.10/endpoint/{action.body['endpoint_id']}"
         document = call(action.world, SERVICE, "GET", path, action.caller)
         return {**document, "is_managed": document.get("subscription_id") is not None}
+
+
+class LegacyCollectionInfoProvider(CollectionInfoProvider):
+    """Tells about a collection, at the address older flows have."""
+
+    urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/transfer/collection_info",)
+    scope: ClassVar[str] = f"{_LEGACY_SCOPE}collection_info"

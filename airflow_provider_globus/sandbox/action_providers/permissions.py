@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, ActionRefused, Progress
 from airflow_provider_globus.sandbox.action_providers.refusals import refusals
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
 from airflow_provider_globus.sandbox.internal import call
 from airflow_provider_globus.sandbox.transfer.routes import SERVICE
 
@@ -16,11 +17,8 @@ class PermissionProvider:
     """Shares folders of a guest collection."""
 
     title: ClassVar[str] = "Globus Set/Manage Permission"
-    urls: ClassVar[tuple[str, ...]] = (
-        "https://transfer.actions.globus.org/manage_permission",
-        "https://actions.globus.org/transfer/set_permission",
-    )
-    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/transfer/set_permission"
+    urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/manage_permission",)
+    scope: ClassVar[str] = TRANSFER_ALL
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "properties": {
@@ -53,3 +51,10 @@ class PermissionProvider:
 
     def cancel(self, action: Action) -> None:
         """There is nothing to stop."""
+
+
+class LegacyPermissionProvider(PermissionProvider):
+    """Shares folders, at the address older flows have."""
+
+    urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/transfer/set_permission",)
+    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/transfer/set_permission"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.action_providers.base import INACTIVE, ActionRefused, Progress
+from airflow_provider_globus.sandbox.action_providers.base import FAILED, INACTIVE, ActionRefused, Progress
 from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -24,6 +24,14 @@ def refusals() -> Iterator[None]:
         yield
     except ServiceError as error:
         raise ActionRefused(error.status, error.code, error.message) from None
+
+
+def failed_when_refused(look: Callable[[], Progress]) -> Progress:
+    """Ask after something that has begun; what the service no longer tells about has failed."""
+    try:
+        return look()
+    except ServiceError as error:
+        return Progress(FAILED, {"code": error.code, "description": error.message})
 
 
 def unless_consent_is_missing(start: Callable[[], Progress]) -> Progress:

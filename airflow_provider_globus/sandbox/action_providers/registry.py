@@ -11,15 +11,22 @@ from airflow_provider_globus.sandbox.action_providers.datacite import DatacitePr
 from airflow_provider_globus.sandbox.action_providers.notification import NotificationProvider
 from airflow_provider_globus.sandbox.action_providers.operations import (
     CollectionInfoProvider,
+    LegacyCollectionInfoProvider,
     LegacyListProvider,
+    LegacyMkdirProvider,
     ListProvider,
     MkdirProvider,
     StatProvider,
 )
-from airflow_provider_globus.sandbox.action_providers.permissions import PermissionProvider
+from airflow_provider_globus.sandbox.action_providers.permissions import LegacyPermissionProvider, PermissionProvider
 from airflow_provider_globus.sandbox.action_providers.search import SearchDeleteProvider, SearchIngestProvider
 from airflow_provider_globus.sandbox.action_providers.simple import ExpressionEvalProvider, HelloWorldProvider
-from airflow_provider_globus.sandbox.action_providers.transfer import DeleteProvider, TransferProvider
+from airflow_provider_globus.sandbox.action_providers.transfer import (
+    DeleteProvider,
+    LegacyDeleteProvider,
+    LegacyTransferProvider,
+    TransferProvider,
+)
 from airflow_provider_globus.sandbox.action_providers.weboption import WaitForOptionProvider
 
 if TYPE_CHECKING:
@@ -27,13 +34,18 @@ if TYPE_CHECKING:
 
 _PROVIDERS: tuple[type[ActionProvider], ...] = (
     TransferProvider,
+    LegacyTransferProvider,
     DeleteProvider,
+    LegacyDeleteProvider,
     MkdirProvider,
+    LegacyMkdirProvider,
     ListProvider,
     LegacyListProvider,
     StatProvider,
     CollectionInfoProvider,
+    LegacyCollectionInfoProvider,
     PermissionProvider,
+    LegacyPermissionProvider,
     ComputeV2Provider,
     ComputeV3Provider,
     SearchIngestProvider,

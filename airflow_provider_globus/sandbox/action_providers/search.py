@@ -12,7 +12,7 @@ from airflow_provider_globus.sandbox.action_providers.base import (
     ActionRefused,
     Progress,
 )
-from airflow_provider_globus.sandbox.action_providers.refusals import refusals
+from airflow_provider_globus.sandbox.action_providers.refusals import failed_when_refused, refusals
 from airflow_provider_globus.sandbox.internal import call
 from airflow_provider_globus.sandbox.search.routes import SERVICE
 
@@ -26,15 +26,15 @@ class _SearchProvider:
         """Send what is to be done."""
         with refusals():
             answer = self.send(action, f"/v1/index/{action.body['search_index']}")
-            if "task_id" not in answer:
-                return Progress(SUCCEEDED, answer)
-            action.memory["task_id"] = answer["task_id"]
-            return self.progress(action)
+        action.memory["task_id"] = answer["task_id"]
+        return self.progress(action)
 
     def progress(self, action: Action) -> Progress:
         """Tell how far the task is."""
-        with refusals():
-            task = call(action.world, SERVICE, "GET", f"/v1/task/{action.memory['task_id']}", action.caller)
+        return failed_when_refused(lambda: self._look(action))
+
+    def _look(self, action: Action) -> Progress:
+        task = call(action.world, SERVICE, "GET", f"/v1/task/{action.memory['task_id']}", action.caller)
         return Progress(_STATES.get(task["state"], ACTIVE), task)
 
     def cancel(self, action: Action) -> None:
@@ -53,7 +53,7 @@ class SearchIngestProvider(_SearchProvider):
         "https://actions.globus.org/search/ingest",
         "https://search.actions.globus.org/ingest",
     )
-    scope: ClassVar[str] = "https://auth.globus.org/scopes/5fac2e64-c734-4e6b-90ea-ff12ddbf9653/search_ingest"
+    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/search/ingest"
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "properties": {
@@ -107,7 +107,8 @@ class SearchDeleteProvider(_SearchProvider):
             raise ActionRefused(400, "RequestValidationError", f"delete_by {kind} needs a subject")
         answer: dict[str, Any]
         if kind == "query":
-            query: dict[str, Any] = {name: body[name] for name in ("q", "filters", "advanced") if name in body}
+            # All of it: what narrows a query must not get lost on the way.
+            query: dict[str, Any] = {k: v for k, v in body.items() if k not in ("search_index", "delete_by")}
             answer = call(world, SERVICE, "POST", f"{index}/delete_by_query", caller, json=query)
         elif kind == "entry":
             named = {"subject": subject, "entry_id": body.get("entry_id")}

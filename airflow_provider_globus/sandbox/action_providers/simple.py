@@ -7,18 +7,20 @@ from typing import Any, ClassVar
 from airflow_provider_globus.sandbox.action_providers.base import (
     ACTIVE,
     FAILED,
+    INACTIVE,
     SUCCEEDED,
     Action,
     ActionRefused,
     Progress,
 )
+from airflow_provider_globus.sandbox.action_providers.refusals import consent_details
 from airflow_provider_globus.sandbox.flow_language.effects import NamedError
 from airflow_provider_globus.sandbox.flow_language.expressions import evaluate
 from airflow_provider_globus.sandbox.flow_language.paths import reference_problem, write
 
 
 class HelloWorldProvider:
-    """Greets, at once or after some sandbox seconds."""
+    """Greets, at once or after some sandbox seconds; asks for a consent first, when it is told to."""
 
     title: ClassVar[str] = "Hello World"
     urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/hello_world",)
@@ -28,7 +30,6 @@ class HelloWorldProvider:
         "properties": {
             "echo_string": {"type": "string"},
             "sleep_time": {"type": "integer", "minimum": 0},
-            "sleep": {"type": "integer", "minimum": 0},
             "required_dependent_scope": {"type": "string"},
         },
         "additionalProperties": False,
@@ -36,8 +37,10 @@ class HelloWorldProvider:
 
     def start(self, action: Action) -> Progress:
         """Begin to sleep."""
-        seconds = action.body.get("sleep_time", action.body.get("sleep", 0))
-        action.memory["until"] = action.world.clock.time() + seconds
+        wanted, caller = action.body.get("required_dependent_scope"), action.caller
+        if wanted and not (caller.every_consent or (self.scope, wanted) in caller.consents):
+            return Progress(INACTIVE, consent_details("Missing required consent", [f"{self.scope}[{wanted}]"]))
+        action.memory["until"] = action.world.clock.time() + action.body.get("sleep_time", 0)
         return self.progress(action)
 
     def progress(self, action: Action) -> Progress:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_globus.sandbox.action_providers.base import ACTIVE, FAILED, SUCCEEDED, Action, Progress
-from airflow_provider_globus.sandbox.action_providers.refusals import refusals, unless_consent_is_missing
+from airflow_provider_globus.sandbox.action_providers.base import (
+    ACTIVE,
+    FAILED,
+    INACTIVE,
+    SUCCEEDED,
+    Action,
+    Progress,
+)
+from airflow_provider_globus.sandbox.action_providers.refusals import failed_when_refused, unless_consent_is_missing
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
 from airflow_provider_globus.sandbox.internal import call
 from airflow_provider_globus.sandbox.transfer.routes import SERVICE
 
@@ -29,8 +37,7 @@ class _TaskProvider:
 
     def progress(self, action: Action) -> Progress:
         """Tell how far the task is."""
-        with refusals():
-            return self._look(action)
+        return failed_when_refused(lambda: self._look(action))
 
     def cancel(self, action: Action) -> None:
         """Cancel the task."""
@@ -61,7 +68,10 @@ class _TaskProvider:
         details = {**task, "event_list": []}
         if task["status"] in (SUCCEEDED, FAILED):
             return Progress(task["status"], details)
-        # A suspended task is not confirmed to suspend its action; it would be asked after until then.
+        if task["status"] == INACTIVE:
+            # Not confirmed by any recording: the code; that the task's own words are the description.
+            said = {"code": task["nice_status"], "description": task["nice_status_details"] or task["nice_status"]}
+            return Progress(INACTIVE, {**details, **said})
         return Progress(ACTIVE, details, display_status=task["nice_status"] or ACTIVE)
 
 
@@ -69,11 +79,8 @@ class TransferProvider(_TaskProvider):
     """Copies files between collections."""
 
     title: ClassVar[str] = "Globus Transfer"
-    urls: ClassVar[tuple[str, ...]] = (
-        "https://transfer.actions.globus.org/transfer",
-        "https://actions.globus.org/transfer/transfer",
-    )
-    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/transfer/transfer"
+    urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/transfer",)
+    scope: ClassVar[str] = TRANSFER_ALL
     kind: ClassVar[str] = "transfer"
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
@@ -99,15 +106,19 @@ class TransferProvider(_TaskProvider):
         return document
 
 
+class LegacyTransferProvider(TransferProvider):
+    """Copies files, at the address older flows have."""
+
+    urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/transfer/transfer",)
+    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/transfer/transfer"
+
+
 class DeleteProvider(_TaskProvider):
     """Deletes files and folders."""
 
     title: ClassVar[str] = "Globus Delete"
-    urls: ClassVar[tuple[str, ...]] = (
-        "https://transfer.actions.globus.org/delete",
-        "https://actions.globus.org/transfer/delete",
-    )
-    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/transfer/delete"
+    urls: ClassVar[tuple[str, ...]] = ("https://transfer.actions.globus.org/delete",)
+    scope: ClassVar[str] = TRANSFER_ALL
     kind: ClassVar[str] = "delete"
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
@@ -125,6 +136,13 @@ class DeleteProvider(_TaskProvider):
         items = document.pop("items", None) or document.pop("DATA", [])
         document["DATA"] = [_item({"path": i} if isinstance(i, str) else i, "delete_item") for i in items]
         return document
+
+
+class LegacyDeleteProvider(DeleteProvider):
+    """Deletes files, at the address older flows have."""
+
+    urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/transfer/delete",)
+    scope: ClassVar[str] = "https://auth.globus.org/scopes/actions.globus.org/transfer/delete"
 
 
 def _item(item: dict[str, Any], data_type: str) -> dict[str, Any]:

@@ -23,11 +23,16 @@ _COLOUR = "#1f5c99"
 
 
 class WaitForOptionProvider:
-    """Waits until one of its options was opened; the pages are below ``/weboption/`` of the sandbox."""
+    """Waits until one of its options was opened; the pages are below ``/weboption/`` of the sandbox.
+
+    Whoever opens a page may choose: the sandbox has no login that could tell who is in ``selectable_by``.
+    """
 
     title: ClassVar[str] = "Wait For User Option Selection"
     urls: ClassVar[tuple[str, ...]] = ("https://actions.globus.org/weboption/wait_for_option",)
-    scope: ClassVar[str] = "https://auth.globus.org/scopes/5fac2e64-c734-4e6b-90ea-ff12ddbf9653/wait_for_option"
+    scope: ClassVar[str] = (
+        "https://auth.globus.org/scopes/5fac2e64-c734-4e6b-90ea-ff12ddbf9653/weboption_wait_for_option"
+    )
     input_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "properties": {
@@ -76,20 +81,18 @@ class WaitForOptionProvider:
 
 
 def option_page(request: ServiceRequest) -> Answer:
-    """Choose an option, as the page that people were sent does; or list them on the landing page."""
+    """Choose an option, as the page that people were sent does."""
     suffix = request.path_params["suffix"]
     action: Action | None = request.world.flows.option_pages.get(suffix)
-    if action is None:
-        raise ServiceError(404, "NotFound", f"There is no option {suffix!r}, or it was chosen already")
-    option = action.memory["options"].get(suffix)
-    if option is None:
-        return Answer(_landing(action), content_type="text/html")
+    option = action.memory["options"].get(suffix) if action is not None else None
+    if action is None or option is None:
+        raise _no_option(suffix)
     parameters = dict(request.query.items())
-    action.memory["chosen"] = {
-        "name": option["name"],
-        "url_suffix": suffix,
-        **({"parameters": parameters} if parameters else {}),
-    }
+    more = {"parameters": parameters} if parameters else {}
+    chosen = {"name": option["name"], "url_suffix": suffix, **more}
+    # The first choice counts, also of two at once.
+    if action.memory.setdefault("chosen", chosen) is not chosen:
+        raise _no_option(suffix)
     message = option.get("completed_message") or f"You have chosen {option['name']}."
     text = page(
         title=option["name"],
@@ -100,6 +103,19 @@ def option_page(request: ServiceRequest) -> Answer:
         refreshing=False,
     )
     return Answer(text, content_type="text/html")
+
+
+def _no_option(suffix: str) -> ServiceError:
+    return ServiceError(404, "NotFound", f"There is no option {suffix!r}, or one was chosen already")
+
+
+def landing_page(request: ServiceRequest) -> Answer:
+    """List the options."""
+    suffix = request.path_params["suffix"]
+    action: Action | None = request.world.flows.option_pages.get(suffix)
+    if action is None or suffix in action.memory["options"] or "chosen" in action.memory:
+        raise ServiceError(404, "NotFound", f"There is no landing page {suffix!r}, or an option was chosen already")
+    return Answer(_landing(action), content_type="text/html")
 
 
 def _landing(action: Action) -> str:

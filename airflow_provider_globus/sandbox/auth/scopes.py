@@ -47,9 +47,12 @@ _SERVICES = (
 ALL_SERVICES = (TRANSFER_ALL, str(ComputeScopes.all), str(SearchScopes.all), str(FlowsScopes.all))
 
 
-def flow_scope(flow_id: str) -> str:
-    """Return the scope that runs a flow."""
-    return str(SpecificFlowScopes(flow_id).user)
+def flow_scope(flow_id: str, role: str = "User") -> str:
+    """Return the scope that runs a flow, or lets its actions act in a role.
+
+    That roles other than ``User`` have theirs by the same rule is not confirmed.
+    """
+    return str(SpecificFlowScopes(flow_id).user).removesuffix("user") + role.lower()
 
 
 def data_access_scope(collection_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -19,6 +20,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "GreaterThanEquals": operator.ge,
 }
 _ORDERED = ("String", "Numeric", "Timestamp")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 #: Every comparison with a value, by name: what kind of value, and how it is compared.
 OPERATORS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
@@ -26,6 +28,8 @@ OPERATORS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "BooleanEquals": ("Boolean", operator.eq),
     "StringMatches": ("String", lambda text, pattern: _matches(text, pattern)),
 }
+#: Those with a value, and those with what is at a path: all but patterns can be at one.
+COMPARISONS = (*OPERATORS, *(f"{name}Path" for name in OPERATORS if name != "StringMatches"))
 #: Every question about the type of a value.
 TESTS = ("IsNull", "IsPresent", "IsNumeric", "IsString", "IsBoolean", "IsTimestamp")
 
@@ -41,8 +45,13 @@ def holds(rule: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
     return all(_compare(name, rule, state) for name in rule if name not in ("Variable", "Next"))
 
 
+def rfc3339(value: Any) -> datetime | None:
+    """Return a moment written as RFC 3339 wants it, with seconds and a zone; None for anything else."""
+    return timestamp(value) if isinstance(value, str) and _RFC_3339.fullmatch(value) else None
+
+
 def timestamp(value: Any) -> datetime | None:
-    """Return a moment written as RFC 3339 wants it; None for anything else."""
+    """Return a moment written in any form of ISO 8601, in UTC when it names no zone; None for anything else."""
     if not isinstance(value, str) or "T" not in value.upper():
         return None
     try:
@@ -78,7 +87,7 @@ def _is(name: str, value: Any) -> bool:
 
 def _typed(kind: str, value: Any) -> Any:
     if kind == "Timestamp":
-        return timestamp(value)
+        return rfc3339(value)
     if kind == "Boolean":
         return value if isinstance(value, bool) else None
     if kind == "Numeric":

@@ -9,17 +9,19 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, Sized, ValuesView
 from typing import Any
 
 import simpleeval  # type: ignore[import-untyped]
 
 from airflow_provider_globus.sandbox.flow_language.effects import NamedError
-from airflow_provider_globus.sandbox.flow_language.paths import RUNTIME_ERROR, compiled, is_singular, read
+from airflow_provider_globus.sandbox.flow_language.paths import RUNTIME_ERROR, compiled, found, is_singular, read
 
 MOST_CHARACTERS = 20_000
 MOST_STEPS = 100_000
 MOST_LENGTH = 100_000
+#: Characters and items of all values that one expression makes, those inside others counted every time.
+MOST_PARTS = 5_000_000
 _MOST_BITS = 4096
 
 _TEXT_METHODS = """
@@ -33,6 +35,10 @@ _METHODS: dict[type, frozenset[str]] = {
     list: frozenset(("count", "index")),
     tuple: frozenset(("count", "index")),
 }
+_MAKES_A_VALUE = (
+    *(ast.BinOp, ast.Call, ast.JoinedStr, ast.Slice),
+    *(ast.Dict, ast.List, ast.Set, ast.Tuple, ast.DictComp, ast.GeneratorExp, ast.ListComp),
+)
 # A piece of text in quotes, or a path in backticks: in text, a backtick is a backtick.
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""", re.DOTALL)
 _PATH_NAME = "jsonpath_{}_"
@@ -57,6 +63,7 @@ class _Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # the
         }
         super().__init__(operators=operators, functions=dict(functions), names=dict(names))
         self._steps = 0
+        self._parts_left = MOST_PARTS
 
     def _eval(self, node: ast.AST) -> Any:
         self._steps += 1
@@ -65,6 +72,8 @@ class _Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # the
         value = super()._eval(node)
         if isinstance(value, (str, list, tuple, dict)) and len(value) > MOST_LENGTH:
             raise ValueError(f"a value has more than {MOST_LENGTH:,} parts")
+        if isinstance(getattr(node, "slice", node), _MAKES_A_VALUE):
+            self._parts_left = _count_off(value, self._parts_left)
         return value
 
     def _eval_attribute(self, node: ast.Attribute) -> Any:
@@ -155,20 +164,35 @@ def _look_up(path: Any, state: Mapping[str, Any]) -> Any:
     if not isinstance(path, str) or not path.strip():
         raise ValueError("a path must be text, such as 'a.b[0]'")
     full = path if path.startswith("$") else f"$.{path}"
-    found = compiled(full).findall(state)
-    if not found:
+    values = found(full, state)
+    if not values:
         return _MISSING
-    return found[0] if is_singular(full) else found
+    return values[0] if is_singular(full) else values
 
 
-def _or_default(found: Any, default: Any) -> Any:
-    return default if found is _MISSING else found
+def _or_default(value: Any, default: Any) -> Any:
+    return default if value is _MISSING else value
 
 
 def _failure(field: str, expression: str, why: str) -> NamedError:
     return NamedError(
         RUNTIME_ERROR, f"The expression '{expression}' specified for the field '{field}' could not be evaluated: {why}."
     )
+
+
+def _count_off(value: Any, left: int) -> int:
+    """Return what is left of a number of parts after all that is in a value."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        left -= 1 + (len(item) if isinstance(item, Sized) else 0)
+        if left < 0:
+            raise ValueError(f"its values have more than {MOST_PARTS:,} parts")
+        if isinstance(item, Mapping):
+            waiting.extend(item.values())
+        elif isinstance(item, Iterable) and not isinstance(item, (str, bytes)):
+            waiting.extend(item)
+    return left
 
 
 def _bounded(text: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,7 +224,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 def _times(left: Any, right: Any) -> Any:
     for value, count in ((left, right), (right, left)):
-        if isinstance(value, (str, list, tuple)) and isinstance(count, int) and len(value) * count > MOST_LENGTH:
+        if isinstance(value, (str, bytes, list, tuple)) and isinstance(count, int) and len(value) * count > MOST_LENGTH:
             raise ValueError(f"a value would have more than {MOST_LENGTH:,} parts")
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > _MOST_BITS:
         raise ValueError("a product is too large")

@@ -15,8 +15,8 @@ PATH_SUFFIX, EXPRESSION_SUFFIX = ".$", ".="
 
 def fill(template: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return filled parameters, and the same without those that are private."""
-    filled = _fill(template, state, "")
-    return filled, _public(filled, template)
+    filled, public = _fill(template, state, "")
+    return filled, public
 
 
 def bare(key: str) -> str:
@@ -24,34 +24,29 @@ def bare(key: str) -> str:
     return key[:-2] if key.endswith((PATH_SUFFIX, EXPRESSION_SUFFIX)) else key
 
 
-def _fill(template: Any, state: Mapping[str, Any], above: str) -> Any:
-    if isinstance(template, Mapping):
-        return {
-            bare(key): _value(key, value, state, f"{above}{key}")
-            for key, value in template.items()
-            if key != PRIVATE_PARAMETERS
-        }
+def _fill(template: Any, state: Mapping[str, Any], above: str) -> tuple[Any, Any]:
+    """Return a filled part of a template, and what of it is public."""
     if isinstance(template, list):
-        return [_fill(item, state, above) for item in template]
-    return template
+        items = [_fill(item, state, above) for item in template]
+        return [item for item, _ in items], [public for _, public in items]
+    if not isinstance(template, Mapping):
+        return template, template
+    hidden = {bare(str(name)) for name in template.get(PRIVATE_PARAMETERS) or ()}
+    filled, public = {}, {}
+    for key, value in template.items():
+        if key == PRIVATE_PARAMETERS:
+            continue
+        name = bare(key)
+        filled[name], shown = _value(key, value, state, f"{above}{key}")
+        if name not in hidden:
+            public[name] = shown
+    return filled, public
 
 
-def _value(key: str, value: Any, state: Mapping[str, Any], field: str) -> Any:
+def _value(key: str, value: Any, state: Mapping[str, Any], field: str) -> tuple[Any, Any]:
     if not key.endswith((PATH_SUFFIX, EXPRESSION_SUFFIX)):
         return _fill(value, state, f"{field}.")
     if not isinstance(value, str):
         raise NamedError(RUNTIME_ERROR, f"The field '{field}' must be text, since it ends in '{key[-2:]}'")
-    return read(value, state, field) if key.endswith(PATH_SUFFIX) else evaluate(value, state, field)
-
-
-def _public(filled: Any, template: Any) -> Any:
-    if isinstance(template, Mapping):
-        hidden = {bare(str(name)) for name in template.get(PRIVATE_PARAMETERS) or ()}
-        return {
-            bare(key): _public(filled[bare(key)], value) if bare(key) == key else filled[bare(key)]
-            for key, value in template.items()
-            if key != PRIVATE_PARAMETERS and bare(key) not in hidden
-        }
-    if isinstance(template, list):
-        return [_public(item, part) for item, part in zip(filled, template, strict=True)]
-    return filled
+    result = read(value, state, field) if key.endswith(PATH_SUFFIX) else evaluate(value, state, field)
+    return result, result

@@ -20,8 +20,8 @@ CONTEXT = "_context"
 #: Keys of the state that begin so are in no log and no status.
 PRIVATE_PREFIX = "_private"
 
-_REFERENCE_PATH = re.compile(r"""\$(?:\.[A-Za-z_][\w-]*|\[(?:'[^'\]]+'|"[^"\]]+"|\d+)\])*""")
-_STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(?:'([^'\]]+)'|"([^"\]]+)"|(\d+))\]""")
+_REFERENCE_PATH = re.compile(r"""\$(?:\.[^\W\d][\w-]*|\[(?:'[^'\]]+'|"[^"\]]+"|\d{1,9})\])*""")
+_STEP = re.compile(r"""\.([^\W\d][\w-]*)|\[(?:'([^'\]]+)'|"([^"\]]+)"|(\d{1,9}))\]""")
 
 
 @lru_cache(maxsize=4096)
@@ -41,49 +41,64 @@ def is_singular(path: str) -> bool:
     return isinstance(query, jsonpath.JSONPath) and query.singular_query()
 
 
+def found(path: str, state: Mapping[str, Any]) -> list[Any]:
+    """Return all that a path leads to; to the service's own part of the state only a path that names it does."""
+    if CONTEXT in state and CONTEXT not in path:
+        state = {key: value for key, value in state.items() if key != CONTEXT}
+    try:
+        return list(compiled(path).findall(state))
+    except jsonpath.JSONPathError as error:
+        why = str(error).splitlines()[0]
+        raise NamedError(RUNTIME_ERROR, f"The path '{path}' could not be followed: {why}.") from None
+
+
 def read(path: str, state: Mapping[str, Any], field: str) -> Any:
     """Return what is at a path; for one that may lead to many places, a list.
 
     :param field: what the path is for, for the error.
     """
-    found = compiled(path).findall(state)
+    values = found(path, state)
     if not is_singular(path):
-        return found
-    if not found:
+        return values
+    if not values:
         raise NamedError(
             RUNTIME_ERROR,
             f"The path '{path}' specified for the field '{field}' could not be found in the state input.",
         )
-    return found[0]
+    return values[0]
 
 
 def is_present(path: str, state: Mapping[str, Any]) -> bool:
     """Tell whether a path leads anywhere."""
-    return bool(compiled(path).findall(state))
+    return bool(found(path, state))
 
 
 def reference_problem(path: str) -> str | None:
     """Return why a result cannot be written to a path; None when it can."""
     if not _REFERENCE_PATH.fullmatch(path):
         return f"{path!r} is not a reference path: only names and indexes may follow '$'"
-    if path == f"$.{CONTEXT}" or path.startswith((f"$.{CONTEXT}.", f"$.{CONTEXT}[")):
+    if _steps(path)[:1] == [CONTEXT]:
         return f"'$.{CONTEXT}' is read-only"
     return None
 
 
 def write(path: str, state: dict[str, Any], value: Any) -> dict[str, Any]:
     """Return the state with a value at a reference path; what is missing above it is made."""
-    steps = [name or single or double or int(index) for name, single, double, index in _STEP.findall(path)]
+    steps = _steps(path)
     if not steps:
         if not isinstance(value, dict):
             raise NamedError(RUNTIME_ERROR, "The whole state can only be replaced by an object")
-        return value
+        return {key: item for key, item in value.items() if key != CONTEXT}
     changed = copy.deepcopy(state)
     place: Any = changed
     for step, following in itertools.pairwise(steps):
         place = _descend(path, place, step, [] if isinstance(following, int) else {})
     _put(path, place, steps[-1], value)
     return changed
+
+
+def _steps(path: str) -> list[str | int]:
+    return [name or single or double or int(index) for name, single, double, index in _STEP.findall(path)]
 
 
 def _descend(path: str, place: Any, step: str | int, missing: Any) -> Any:

@@ -10,8 +10,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from airflow_provider_globus.sandbox.flow_language.choice import OPERATORS, TESTS, timestamp
+from airflow_provider_globus.sandbox.flow_language.choice import COMPARISONS, OPERATORS, TESTS, rfc3339
+from airflow_provider_globus.sandbox.flow_language.execution import LONGEST_WAIT_SECONDS
 from airflow_provider_globus.sandbox.flow_language.expressions import problem as expression_problem
 from airflow_provider_globus.sandbox.flow_language.parameters import (
     EXPRESSION_SUFFIX,
@@ -21,7 +23,6 @@ from airflow_provider_globus.sandbox.flow_language.parameters import (
 )
 from airflow_provider_globus.sandbox.flow_language.paths import compiled, reference_problem
 
-LONGEST_WAIT_SECONDS = 31_536_000
 VALUE_ERROR = "value_error"
 
 
@@ -49,22 +50,10 @@ _CATCH = {
         "additionalProperties": False,
     },
 }
-_HANDLER = {
-    "oneOf": [
-        _TEXT,
-        {
-            "type": "object",
-            "properties": {"Type": {"const": "ActionProvider"}, "Url": _URL, "Scope": _TEXT},
-            "required": ["Type", "Url"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {"Type": {"const": "RegisteredAPI"}, "Id": _TEXT},
-            "required": ["Type", "Id"],
-            "additionalProperties": False,
-        },
-    ]
+#: For each type of handler: its fields, and the one that it must have.
+_HANDLERS: dict[str, tuple[dict[str, Any], str]] = {
+    "ActionProvider": ({"Type": _TEXT, "Url": _URL, "Scope": _TEXT}, "Url"),
+    "RegisteredAPI": ({"Type": _TEXT, "Id": _TEXT}, "Id"),
 }
 _COMMON = {"Type": _TEXT, "Comment": _TEXT}
 _GOES_ON = {"Next": _TEXT, "End": _FLAG}
@@ -75,7 +64,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         **_GIVEN,
         "ActionUrl": _URL,
         "ActionScope": _TEXT,
-        "Handler": _HANDLER,
+        "Handler": {"type": ["string", "object"]},
         "WaitTime": {"type": "integer", "minimum": 0},
         "ExceptionOnActionFailure": _FLAG,
         "Catch": _CATCH,
@@ -109,13 +98,17 @@ _AT_MOST_ONE_OF: dict[str, tuple[tuple[str, ...], ...]] = {
     "AwaitWebInput": (("Parameters", "InputPath"),),
 }
 _PATH_FIELDS = ("InputPath", "SecondsPath", "TimestampPath", "ErrorPath", "CausePath")
-_RULE_FIELDS = ("And", "Or", "Not", "Variable", "Next", *OPERATORS, *(f"{name}Path" for name in OPERATORS), *TESTS)
-_JOINED = ("And", "Or", "Not")
+_COMPARED = (*COMPARISONS, *TESTS)
+#: For each kind of choice rule: what may be in it beside ``Next``.
+_RULES: dict[str, tuple[str, ...]] = {"And": (), "Or": (), "Not": (), "Variable": _COMPARED}
 
 
 def check_definition(definition: Any) -> list[Problem]:
     """Return everything that is wrong with a definition."""
-    return list(_problems(definition))
+    try:
+        return list(_problems(definition))
+    except RecursionError:
+        return [Problem(("definition",), "The definition is nested too deeply")]
 
 
 def check_input_schema(schema: Any) -> list[Problem]:
@@ -153,11 +146,13 @@ def _problems(definition: Any) -> Iterator[Problem]:
 def _state(name: str, state: Any, states: Mapping[str, Any]) -> Iterator[Problem]:
     loc = ("definition", "States", name)
     kind = state.get("Type") if isinstance(state, Mapping) else None
-    if kind not in _FIELDS:
+    if not isinstance(kind, str) or kind not in _FIELDS:
         hint = _suggestion(str(kind), _FIELDS)
         yield Problem((*loc, "Type"), f"{kind!r} is not a type of state; there are {', '.join(_FIELDS)}{hint}")
         return
     shape = list(_shape(kind, state, loc))
+    if not shape and isinstance(state.get("Handler"), Mapping):
+        shape = list(_handler(state["Handler"], (*loc, "Handler")))
     yield from shape
     if shape:
         return
@@ -165,20 +160,37 @@ def _state(name: str, state: Any, states: Mapping[str, Any]) -> Iterator[Problem
     yield from _transitions(kind, state, states, loc)
     yield from _paths(state, loc)
     yield from _template(state.get("Parameters"), (*loc, "Parameters"))
-    if kind == "Wait" and "Timestamp" in state and timestamp(state["Timestamp"]) is None:
+    if kind == "Wait" and "Timestamp" in state and rfc3339(state["Timestamp"]) is None:
         yield Problem((*loc, "Timestamp"), f"{state['Timestamp']!r} is not a timestamp such as 2030-01-31T12:00:00Z")
     for number, rule in enumerate(state.get("Choices", ())):
         yield from _rule(rule, (*loc, "Choices", number), states, root=True)
 
 
 def _shape(kind: str, state: Mapping[str, Any], loc: tuple[str | int, ...]) -> Iterator[Problem]:
+    yield from _fields({**_COMMON, **_FIELDS[kind]}, _REQUIRED.get(kind, []), state, loc)
+
+
+def _handler(handler: Mapping[str, Any], loc: tuple[str | int, ...]) -> Iterator[Problem]:
+    kind = handler.get("Type")
+    if not isinstance(kind, str) or kind not in _HANDLERS:
+        hint = _suggestion(str(kind), _HANDLERS)
+        yield Problem((*loc, "Type"), f"{kind!r} is not a type of handler; there are {', '.join(_HANDLERS)}{hint}")
+        return
+    fields, required = _HANDLERS[kind]
+    yield from _fields(fields, [required], handler, loc)
+    if kind == "RegisteredAPI" and isinstance(handler.get("Id"), str) and not _is_uuid(handler["Id"]):
+        yield Problem((*loc, "Id"), f"{handler['Id']!r} is not a UUID")
+
+
+def _fields(
+    fields: Mapping[str, Any], required: list[str], document: Mapping[str, Any], loc: tuple[str | int, ...]
+) -> Iterator[Problem]:
     # Imported here: it takes longer to import than a sandbox to start.
     import jsonschema
 
-    fields = {**_COMMON, **_FIELDS[kind]}
-    yield from _unknown(state, tuple(fields), loc)
-    schema = {"type": "object", "properties": fields, "required": _REQUIRED.get(kind, [])}
-    for error in jsonschema.Draft7Validator(schema).iter_errors(dict(state)):
+    yield from _unknown(document, tuple(fields), loc)
+    schema = {"type": "object", "properties": fields, "required": required}
+    for error in jsonschema.Draft7Validator(schema).iter_errors(dict(document)):
         yield Problem((*loc, *error.absolute_path), error.message)
 
 
@@ -271,17 +283,18 @@ def _rule(rule: Any, loc: tuple[str | int, ...], states: Mapping[str, Any], *, r
     if not isinstance(rule, Mapping):
         yield Problem(loc, "A choice rule must be an object", "type_error")
         return
-    yield from _unknown(rule, _RULE_FIELDS, loc)
     if root and not isinstance(rule.get("Next"), str):
         yield Problem((*loc, "Next"), "field required", "value_error.missing")
     elif root and rule["Next"] not in states:
         yield Problem((*loc, "Next"), _no_state(rule["Next"], states))
     if not root and "Next" in rule:
         yield Problem((*loc, "Next"), "Only the outermost rule may have Next", "value_error.extra")
-    kinds = [field for field in ("And", "Or", "Not", "Variable") if field in rule]
+    kinds = [field for field in _RULES if field in rule]
     if len(kinds) != 1:
-        yield Problem(loc, "A choice rule must have exactly one of And, Or, Not, Variable")
-    elif kinds == ["Variable"]:
+        yield Problem(loc, f"A choice rule must have exactly one of {', '.join(_RULES)}")
+        return
+    yield from _unknown(rule, (*kinds, "Next", *_RULES[kinds[0]]), loc)
+    if kinds == ["Variable"]:
         yield from _comparison(rule, loc)
     else:
         yield from _joined(kinds[0], rule, loc, states)
@@ -302,8 +315,8 @@ def _joined(
 
 def _comparison(rule: Mapping[str, Any], loc: tuple[str | int, ...]) -> Iterator[Problem]:
     yield from _path(rule["Variable"], (*loc, "Variable"))
-    compared = [field for field in rule if field in _RULE_FIELDS and field not in ("Variable", "Next", *_JOINED)]
-    if not compared and set(rule) <= set(_RULE_FIELDS):
+    compared = [field for field in rule if field in _COMPARED]
+    if not set(rule) - {"Variable", "Next"}:
         yield Problem(loc, "A rule with a Variable must compare it with something, for example StringEquals")
     for field in compared:
         value = rule[field]
@@ -319,9 +332,17 @@ def _wrong_type(field: str, value: Any) -> str | None:
         "Boolean": isinstance(value, bool),
         "Numeric": isinstance(value, (int, float)) and not isinstance(value, bool),
         "String": isinstance(value, str),
-        "Timestamp": timestamp(value) is not None,
+        "Timestamp": rfc3339(value) is not None,
     }[kind]
     return None if fits else f"{field} needs a {kind.lower()}, not {value!r}"
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _no_state(name: Any, states: Mapping[str, Any]) -> str:

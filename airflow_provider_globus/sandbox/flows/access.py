@@ -80,13 +80,13 @@ def is_principal(text: object, *, words: Iterable[str] = ()) -> bool:
     return False
 
 
-def is_among(state: FlowsState, caller: Caller, principals: Iterable[str]) -> bool:
-    """Tell whether a caller is one of these, or in one of these groups."""
+def is_among(state: FlowsState, identity_id: str, principals: Iterable[str]) -> bool:
+    """Tell whether an identity is one of these, or in one of these groups."""
     groups = state.world.transfer.groups
     for principal in principals:
-        if principal in (PUBLIC, AUTHENTICATED, urn_of(caller.identity_id)):
+        if principal in (PUBLIC, AUTHENTICATED, urn_of(identity_id)):
             return True
-        if principal.startswith(GROUP) and caller.identity_id in groups.get(principal.removeprefix(GROUP), set()):
+        if principal.startswith(GROUP) and identity_id in groups.get(principal.removeprefix(GROUP), set()):
             return True
     return False
 
@@ -101,7 +101,7 @@ def flow_roles(state: FlowsState, caller: Caller, flow: Flow) -> list[str]:
         ("flow_starter", flow.starters),
         ("flow_viewer", flow.viewers),
     )
-    return [role for role, principals in held if is_among(state, caller, principals)]
+    return [role for role, principals in held if is_among(state, caller.identity_id, principals)]
 
 
 def run_roles(state: FlowsState, caller: Caller, run: Run) -> list[str]:
@@ -110,7 +110,7 @@ def run_roles(state: FlowsState, caller: Caller, run: Run) -> list[str]:
     held = [("run_owner", [run.owner_urn]), ("run_manager", run.managers), ("run_monitor", run.monitors)]
     if flow is not None:
         held += [("flow_run_manager", flow.run_managers), ("flow_run_monitor", flow.run_monitors)]
-    return [role for role, principals in held if is_among(state, caller, principals)]
+    return [role for role, principals in held if is_among(state, caller.identity_id, principals)]
 
 
 def web_input_roles(state: FlowsState, caller: Caller, web_input: WebInput) -> list[str]:
@@ -119,8 +119,8 @@ def web_input_roles(state: FlowsState, caller: Caller, web_input: WebInput) -> l
     Not confirmed: that who may see the run may see what it asks.
     """
     roles = []
-    sees = is_among(state, caller, web_input.viewers) or bool(run_roles(state, caller, web_input.run))
-    responds = is_among(state, caller, web_input.respondents)
+    sees = is_among(state, caller.identity_id, web_input.viewers) or bool(run_roles(state, caller, web_input.run))
+    responds = is_among(state, caller.identity_id, web_input.respondents)
     if sees or responds:
         roles.append("viewer")
     if responds:

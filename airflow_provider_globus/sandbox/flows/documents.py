@@ -23,7 +23,7 @@ def flow_document(state: FlowsState, caller: Caller, flow: Flow) -> dict[str, An
         "definition": flow.definition,
         "input_schema": flow.input_schema,
         "globus_auth_scope": flow_scope(flow.id),
-        "globus_auth_scopes_by_RunAs": {"User": flow_scope(flow.id)},
+        "globus_auth_scopes_by_RunAs": {role: flow_scope(flow.id, role) for role in _roles_of(flow)},
         "synchronous": False,
         "log_supported": True,
         "types": ["Action"],
@@ -54,6 +54,12 @@ def flow_document(state: FlowsState, caller: Caller, flow: Flow) -> dict[str, An
         "subscription_id": flow.subscription_id,
         "authentication_policy_id": flow.authentication_policy_id,
     }
+
+
+def _roles_of(flow: Flow) -> list[str]:
+    """Return in whose name the actions of a flow act, beside its own."""
+    named = {state.get("RunAs", "User") for state in flow.definition["States"].values()}
+    return ["User", *sorted(named - {"User", "Flow"})]
 
 
 def run_document(state: FlowsState, caller: Caller, run: Run) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -29,10 +30,10 @@ from airflow_provider_globus.sandbox.flow_language.effects import (
 )
 from airflow_provider_globus.sandbox.flow_language.paths import RUNTIME_ERROR
 from airflow_provider_globus.sandbox.flows.access import urn_of
-from airflow_provider_globus.sandbox.flows.models import iso
+from airflow_provider_globus.sandbox.flows.models import CLOSED, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from airflow_provider_globus.sandbox.action_providers.base import ActionProvider
     from airflow_provider_globus.sandbox.flows.models import Run
@@ -40,9 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Real seconds between two looks at what waits; an action that takes long is asked less and less often.
+# Real seconds between two looks at what waits: the sandbox clock may have been moved.
 _TICK_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 1.0
+# Real seconds until an action is asked again; one that takes long is asked less and less often.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.01, 1.0
+_SHORTEST_TICK_SECONDS = 0.005
 _THREADS = 8
 
 
@@ -59,8 +62,10 @@ class Driver:
         self.provider: ActionProvider | None = None
         self.started_at = 0.0
         self.next_look = 0.0
-        self.pause = _TICK_SECONDS
+        self.pause = _FIRST_PAUSE_SECONDS
         self.hangs = False
+        self.suspended = False
+        self.queued = False
         self.over = False
 
     # Called with the lock held
@@ -108,8 +113,8 @@ class Driver:
 
     def resume(self) -> None:
         """Start the suspended action anew."""
-        if isinstance(self.effect, RunAction) and self.run.status == INACTIVE:
-            self.state.resumed(self.run)
+        if isinstance(self.effect, RunAction) and self.suspended:
+            self.suspended = False
             answer, error = self._start(self.effect)
             if answer is not None or error is not None:
                 self.advance(answer, error)
@@ -123,6 +128,12 @@ class Driver:
             except Exception:
                 log.exception(f"An action of run {self.run.id} could not be cancelled")
         self.steps.close()
+
+    def fail(self, problem: Exception) -> None:
+        """End it because of a mistake in the sandbox."""
+        name = self.effect.state_name if self.effect is not None and not isinstance(self.effect, Log) else None
+        cause = f"The sandbox failed: {type(problem).__name__}: {problem}"
+        self._end(Ended(FAILED, {}, {"error": RUNTIME_ERROR, "cause": cause, "state_name": name}))
 
     # Inside
 
@@ -138,7 +149,7 @@ class Driver:
             self.advance(error=NamedError(RUNTIME_ERROR, why))
         elif web_input.chosen is not None:
             self._unblock()
-            self.advance({"response": web_input.chosen.value, "web_input_id": web_input.id})
+            self.advance({"response": web_input.chosen.value})
         elif web_input.expired:
             self._unblock()
             self.advance(error=NamedError("Flows.WebInputExpired", f"Nobody answered web input {web_input.id} in time"))
@@ -149,8 +160,9 @@ class Driver:
     def _start(self, effect: RunAction) -> tuple[Any, NamedError | None]:
         """Start an action; return its end when that has come already."""
         world = self.state.world
-        self.started_at = world.clock.time() if self.action is None else self.started_at
-        self.pause, self.hangs = _TICK_SECONDS, False
+        self.started_at = world.clock.time()
+        self.pause, self.hangs = _FIRST_PAUSE_SECONDS, False
+        self.next_look = time.monotonic() + self.pause
         try:
             if self.action is None:
                 self.provider, self.action = self._prepared(effect)
@@ -184,7 +196,8 @@ class Driver:
 
     def _faulty(self, effect: RunAction) -> Progress | None:
         """Return what a fault makes of a start; raises `ActionRefused` for one that refuses."""
-        fault = self.state.world.faults.action_fault(effect.url or "", effect.state_name, self.run.flow_id)
+        flow = (self.run.flow_id, self.run.flow_title)
+        fault = self.state.world.faults.action_fault(effect.url or "", effect.state_name, flow)
         if fault is None:
             return None
         if fault.hang:
@@ -197,7 +210,7 @@ class Driver:
     def _look_at_action(self, effect: RunAction) -> None:
         assert self.action is not None
         assert self.provider is not None
-        if self.run.status == INACTIVE:
+        if self.suspended:
             return
         progress = Progress("ACTIVE", {}) if self.hangs else self._progress()
         answer, error = self._settle(effect, progress)
@@ -223,6 +236,7 @@ class Driver:
             self.action = self.provider = None
             return document, None
         if progress.status == INACTIVE:
+            self.suspended = True
             self.state.suspend(self.run, effect.state_name, document)
         elif self.state.world.clock.time() - self.started_at >= effect.wait_time:
             self.action = self.provider = None
@@ -247,15 +261,24 @@ class Driver:
             "release_after": "P30D",
         }
 
-    @property
     def is_due(self) -> bool:
-        """Whether a look may bring something."""
-        if isinstance(self.effect, RunAction):
-            overdue = self.state.world.clock.time() - self.started_at >= self.effect.wait_time
-            return overdue or time.monotonic() >= self.next_look
-        if isinstance(self.effect, Sleep):
-            return self.state.world.clock.time() >= self.effect.until
-        return isinstance(self.effect, AwaitResponse)
+        """Tell whether a look may bring something."""
+        effect = self.effect
+        if isinstance(effect, RunAction):
+            overdue = self.state.world.clock.time() - self.started_at >= effect.wait_time
+            return not self.suspended and (overdue or time.monotonic() >= self.next_look)
+        if isinstance(effect, Sleep):
+            return self.state.world.clock.time() >= effect.until
+        if isinstance(effect, AwaitResponse):
+            web_input = self.state.web_input(effect.web_input_id)
+            return web_input is None or web_input.status == CLOSED
+        return False
+
+    def pause_left(self) -> float:
+        """Return for how many real seconds it need not be looked at, unless something happens."""
+        if isinstance(self.effect, RunAction) and not self.suspended:
+            return self.next_look - time.monotonic()
+        return _TICK_SECONDS
 
 
 class Engine:
@@ -312,33 +335,35 @@ class Engine:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _do(self, driver: Driver, what: Any) -> None:
-        def work() -> None:
-            with driver.lock:
-                if not driver.over:
-                    what()
-            if driver.over:
-                with self._lock:
-                    self._drivers.pop(driver.run.id, None)
-            self._wake.set()
-
-        def guarded() -> None:
-            try:
-                work()
-            except Exception:
-                log.exception(f"The sandbox failed at run {driver.run.id}")
-
+    def _do(self, driver: Driver, what: Callable[[], None]) -> None:
         if self._pool is not None and not self._closed:
-            self._pool.submit(guarded)
+            # A sandbox that closes takes no more work.
+            with contextlib.suppress(RuntimeError):
+                self._pool.submit(self._work, driver, what)
+
+    def _work(self, driver: Driver, what: Callable[[], None]) -> None:
+        with driver.lock:
+            # What happens from here on may need another look.
+            driver.queued = False
+            if not driver.over:
+                try:
+                    what()
+                except Exception as problem:
+                    log.exception(f"The sandbox failed at run {driver.run.id}")
+                    driver.fail(problem)
+        if driver.over:
+            with self._lock:
+                self._drivers.pop(driver.run.id, None)
+        self._wake.set()
 
     def _loop(self) -> None:
         while not self._closed:
             with self._lock:
-                waiting = [driver for driver in self._drivers.values() if driver.effect is not None]
-            self._wake.wait(_TICK_SECONDS if waiting else None)
-            self._wake.clear()
-            for driver in waiting:
-                # One that is being driven now will be looked at again.
-                if driver.is_due and driver.lock.acquire(blocking=False):
-                    driver.lock.release()
+                drivers = list(self._drivers.values())
+            for driver in drivers:
+                if not driver.queued and driver.is_due():
+                    driver.queued = True
                     self._do(driver, driver.look)
+            left = min((driver.pause_left() for driver in drivers if not driver.queued), default=_TICK_SECONDS)
+            self._wake.wait(min(_TICK_SECONDS, max(_SHORTEST_TICK_SECONDS, left)) if drivers else None)
+            self._wake.clear()

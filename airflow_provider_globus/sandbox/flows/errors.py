@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_globus.sandbox.flow_language.validation import Problem
 
 UNAUTHENTICATED = "AUTHENTICATION_ERROR"
 FORBIDDEN = "FORBIDDEN"
 
+_CONFIRMED = {
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    "FLOW_INPUT_ERROR",
+    "MISSING_SCOPE",
+    "NOT_FOUND",
+    "STATE_CONFLICT",
+    "UNPROCESSABLE_ENTITY",
+}
+# Codes of the sandbox's own that have a name there.
 _SAME_AS = {"BadRequest": "UNPROCESSABLE_ENTITY", "NotFound": "NOT_FOUND", "InternalError": "INTERNAL_SERVER_ERROR"}
 
 
 def render_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
     """Return the error document of Flows."""
-    detail: Any = error.message
-    if error.code == UNAUTHENTICATED:
-        detail = "Expired or invalid Bearer token"
-    return {"error": {"code": _SAME_AS.get(error.code, error.code), "detail": detail}, "debug_id": request_id}
+    detail = "Expired or invalid Bearer token" if error.code == UNAUTHENTICATED else error.message
+    return {
+        "error": {"code": _SAME_AS.get(error.code, error.code), "detail": detail},
+        # A UUID, made from the request id, so that the journal leads to the request.
+        "debug_id": str(uuid.uuid5(uuid.NAMESPACE_OID, request_id)),
+    }
+
+
+def error_headers(error: ServiceError) -> Mapping[str, str]:
+    """Mark the errors whose code no recording confirms."""
+    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
 
 
 def not_found(kind: str, item_id: str) -> ServiceError:

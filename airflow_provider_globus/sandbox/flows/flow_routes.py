@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
-from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.flow_language.validation import Problem, check_definition, check_input_schema
 from airflow_provider_globus.sandbox.flows import access, errors
 from airflow_provider_globus.sandbox.flows.documents import flow_document
@@ -55,6 +55,7 @@ def _create(request: ServiceRequest) -> Answer:
     if problems:
         raise errors.unprocessable(problems)
     owner_urn = access.urn_of(caller.identity_id)
+    _check_policy(document)
     _check_subscription(state, owner_urn, document.get("subscription_id"))
     now = request.world.clock.time()
     flow = Flow(
@@ -68,18 +69,22 @@ def _create(request: ServiceRequest) -> Answer:
     return Answer(flow_document(state, caller, flow), 201)
 
 
+def _check_policy(document: Mapping[str, Any]) -> None:
+    """Refuse what would promise more than the sandbox keeps: nobody logs in here, so no policy can be met."""
+    if document.get("authentication_policy_id"):
+        raise NotServed("authentication policies of flows")
+
+
 def _check_subscription(state: FlowsState, owner_urn: str, subscription_id: Any) -> None:
     limit = state.world.settings.flows_without_subscription
     if subscription_id or limit is None:
         return
     owned = [flow for flow in state.flows.values() if flow.owner_urn == owner_urn and not flow.subscription_id]
     if len(owned) >= limit:
-        # Not confirmed: the code of this refusal.
         raise ServiceError(
             403,
             "FLOW_LIMIT_EXCEEDED",
             f"Without a subscription, an identity may have {limit} flow; it has {', '.join(f.id for f in owned)}",
-            headers={"X-Sandbox-Provisional": "1"},
         )
 
 
@@ -110,6 +115,7 @@ def _update(request: ServiceRequest) -> Answer:
     given = {name: value for name, value in document.items() if value is not None}
     if problems := list(_problems(given)):
         raise errors.unprocessable(problems)
+    _check_policy(given)
     with state.changed:
         for name, value in _fields(given).items():
             setattr(flow, name, value)
@@ -176,6 +182,8 @@ def _problems(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(("keywords",), "value is not a valid list of words", "type_error.list")
     elif keywords and sum(map(len, keywords)) > _KEYWORD_CHARACTERS:
         yield Problem(("keywords",), f"must not have more than {_KEYWORD_CHARACTERS} characters in all")
+    if (owner := document.get("flow_owner")) is not None:
+        yield from principal_problems("flow_owner", [owner])
     for name, everybody in _ROLES.values():
         yield from principal_problems(name, document.get(name), words=everybody)
     if "definition" in document:

@@ -10,6 +10,7 @@ from airflow_provider_globus.sandbox.flows.documents import run_document
 from airflow_provider_globus.sandbox.flows.lists import page, sorted_by, text_filter, time_filter, words
 from airflow_provider_globus.sandbox.flows.models import ACTIVE, ENDED, FAILED, INACTIVE, SUCCEEDED
 from airflow_provider_globus.sandbox.flows.run_request import changes_of_run, parse_run_request
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _update_batch(request: ServiceRequest) -> Answer:
     runs = [access.run_for(request.world.flows, request.caller, str(run_id), "MANAGE") for run_id in run_ids]
     for run in runs:
         _change(request, run, document)
-    return Answer({"run_ids": run_ids}, 202, {"X-Sandbox-Provisional": "1"})
+    return Answer({"run_ids": run_ids}, 202, PROVISIONAL)
 
 
 def _cancel(request: ServiceRequest) -> Answer:

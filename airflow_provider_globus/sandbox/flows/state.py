@@ -15,7 +15,7 @@ from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID
 from airflow_provider_globus.sandbox.flow_language.execution import Execution
 from airflow_provider_globus.sandbox.flow_language.paths import shown
 from airflow_provider_globus.sandbox.flow_language.validation import check_definition, check_input_schema
-from airflow_provider_globus.sandbox.flows.access import is_principal, urn_of
+from airflow_provider_globus.sandbox.flows.access import is_among, is_principal, urn_of
 from airflow_provider_globus.sandbox.flows.as_action import FlowProvider
 from airflow_provider_globus.sandbox.flows.engine import Driver, Engine
 from airflow_provider_globus.sandbox.flows.models import (
@@ -114,6 +114,8 @@ class FlowsState:
         with self.changed:
             if flow.id in self.flows:
                 raise ValueError(f"There already is a flow {flow.id}")
+            if flow.alias is not None and flow.alias in {other.alias for other in self.flows.values()}:
+                raise ValueError(f"There already is a flow with the alias {flow.alias!r}")
             self.flows[flow.id] = flow
         username = f"{flow.id}@clients.auth.globus.org"
         self.world.auth.add_identity(username, id=flow.id, name=flow.title, identity_type="service")
@@ -152,7 +154,8 @@ class FlowsState:
         """Return what does an action; raises `ActionRefused` when nothing here does."""
         if effect.registered_api is not None:
             if effect.registered_api not in self._api_calls:
-                raise ActionRefused(404, "NotFound", f"There is no registered API {effect.registered_api}")
+                why = f"The Globus sandbox has no registered API {effect.registered_api} (add_registered_api adds one)"
+                raise ActionRefused(501, "NotServed", why)
             return CallableProvider(self._api_calls[effect.registered_api])
         url = normal_url(effect.url or "")
         if url in self.added_providers:
@@ -172,10 +175,11 @@ class FlowsState:
             return auth.caller_through(flow_scope(run.flow_id), run.owner_id, run.client_id)
         tokens = run.body.get("_tokens")
         token = auth.access_token(str(tokens.get(run_as))) if isinstance(tokens, dict) else None
-        if token is None:
-            raise ActionRefused(401, "UnauthorizedRequest", f"The run was given no valid token for the role {run_as}")
-        root = token.scopes[0].scope_string
-        return auth.caller_through(root, token.identity_id, token.client_id)
+        scope = flow_scope(run.flow_id, run_as)
+        if token is None or not auth.caller_of(token).has_scope(scope):
+            why = f"The run was given no valid token for the role {run_as}: _tokens.{run_as}, with the scope {scope}"
+            raise ActionRefused(401, "UnauthorizedRequest", why)
+        return auth.caller_through(scope, token.identity_id, token.client_id)
 
     # Runs
 
@@ -309,19 +313,15 @@ class FlowsState:
                 run.details["authorization_parameters"] = parameters
             self.changed.notify_all()
 
-    def resumed(self, run: Run) -> None:
-        """Note that a suspended run goes on."""
+    def resume(self, run: Run) -> None:
+        """Let a suspended run try its action again; it is active from now on."""
         with self.changed:
+            if run.status != INACTIVE:
+                return
             run.status = ACTIVE
             run.details = {"code": "FlowResumed", "description": "The Flow run was resumed", **_where(run)}
             self.changed.notify_all()
-
-    def resume(self, run: Run) -> None:
-        """Let a suspended run try its action again."""
         self._engine.resume(run.id)
-        with self.changed:
-            # Who asked is answered with what the service has understood: that the run is active.
-            self.changed.wait_for(lambda: run.status != INACTIVE or run.id not in self.runs, 5.0)
 
     def release(self, run: Run) -> None:
         """Forget a run that has ended."""
@@ -359,11 +359,16 @@ class FlowsState:
             self.changed.notify_all()
         self._engine.wake()
 
-    def answer(self, web_input_id: str, wanted: str) -> WebInput:
-        """Take an option's id, label or value from a person who need not log in; ValueError for what is none."""
+    def answer(self, web_input_id: str, wanted: str, *, username: str | None = None) -> WebInput:
+        """Take an option's id, label or value from a person who need not log in; ValueError for what is none.
+
+        :param username: who answers, and so has to be a respondent; anybody may when left out.
+        """
         web_input = self.web_input(web_input_id)
         if web_input is None or web_input.status == CLOSED:
             raise ValueError(f"There is no open web input {web_input_id!r}")
+        if username is not None and not is_among(self, self._identity(username), web_input.respondents):
+            raise ValueError(f"{username!r} is not asked by {web_input.title!r}")
         named = [o for o in web_input.options if wanted in (o.id, o.label, o.value)]
         if not named:
             labels = ", ".join(repr(option.label) for option in web_input.options)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.search import errors
 from airflow_provider_globus.sandbox.search.access import (
     index_for,
@@ -26,23 +26,40 @@ INGEST_BYTES = 10 * 1024 * 1024
 MOST_RESULTS = 10_000
 _DEFAULT_LIMIT = 10
 _VERSION = "2017-09-01"
+_FORMAT = "2019-08-27"
+# What would change which results there are, or their order, and is not done here.
+_NOT_SERVED = ("boosts", "filter_principal_sets", "query_template")
+_DELETES_BY = ("q", "advanced", "filters", "bypass_visible_to", *_NOT_SERVED)
 
 
 # Putting in and taking out
 
 
 def _ingest(request: ServiceRequest) -> Answer:
-    state, index = request.world.search, _writable(request, "ingest")
-    if len(request.body) > INGEST_BYTES:
-        raise ServiceError(413, "RequestEntityTooLarge.Generic", f"{INGEST_BYTES:,} bytes are allowed at once")
-    document = request.json()
+    index, document = _writable(request, "ingest"), _bounded_json(request)
     kind, data = document.get("ingest_type"), document.get("ingest_data")
+    _check_field_mapping(document.get("field_mapping"))
     if not isinstance(data, Mapping) or kind not in ("GMetaEntry", "GMetaList"):
         raise errors.bad_request("ingest_type must be GMetaEntry or GMetaList, with an object as ingest_data")
     entries = [data] if kind == "GMetaEntry" else data.get("gmeta")
     if not isinstance(entries, list) or not entries:
         raise errors.bad_request("gmeta must be a list of at least one entry")
-    task = state.submit(index, "INGEST", puts=[_entry(item) for item in entries])
+    return _put_in(request, index, [_entry(item) for item in entries])
+
+
+def _put_entry(request: ServiceRequest) -> Answer:
+    """Put one entry in: an ingest of that alone."""
+    return _put_in(request, _writable(request, "ingest"), [_entry(_bounded_json(request))])
+
+
+def _bounded_json(request: ServiceRequest) -> dict[str, Any]:
+    if len(request.body) > INGEST_BYTES:
+        raise ServiceError(413, "RequestEntityTooLarge.Generic", f"{INGEST_BYTES:,} bytes are allowed at once")
+    return request.json()
+
+
+def _put_in(request: ServiceRequest, index: Index, entries: list[Entry]) -> Answer:
+    task = request.world.search.submit(index, "INGEST", puts=entries)
     return Answer(
         {
             "@datatype": "GIngestResult",
@@ -54,6 +71,14 @@ def _ingest(request: ServiceRequest) -> Answer:
         },
         202,
     )
+
+
+def _check_field_mapping(mapping: Any) -> None:
+    """Refuse what names no types; values are compared as they are, whatever type a field is given."""
+    if mapping is None:
+        return
+    if not isinstance(mapping, Mapping) or not all(isinstance(kind, str) for kind in mapping.values()):
+        raise errors.bad_request("field_mapping must be an object of field names and types")
 
 
 def _entry(item: Any) -> Entry:
@@ -86,7 +111,7 @@ def _take_out(request: ServiceRequest, index: Index, kind: str, keys: Iterable[K
 
 def _delete_subject(request: ServiceRequest) -> Answer:
     index, subject = _writable(request, "delete_subject"), _parameter(request, "subject")
-    keys = [key for key in index.entries if key[0] == subject]
+    keys = [key for key in list(index.entries) if key[0] == subject]
     return _take_out(request, index, "DELETE_BY_SUBJECT", keys)
 
 
@@ -99,15 +124,18 @@ def _batch_delete(request: ServiceRequest) -> Answer:
     index, subjects = _writable(request, "batch_delete_by_subject"), request.json().get("subjects")
     if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
         raise errors.bad_request("subjects must be a list of text")
-    keys = [key for key in index.entries if key[0] in set(subjects)]
+    keys = [key for key in list(index.entries) if key[0] in set(subjects)]
     return _take_out(request, index, "BATCH_DELETE_BY_SUBJECT", keys)
 
 
 def _delete_by_query(request: ServiceRequest) -> Answer:
-    index = _writable(request, "delete_by_query")
-    found = _matching(request, index, request.json())
-    keys = [(entry.subject, entry.entry_id) for entry in found]
-    return _take_out(request, index, "DELETE_BY_QUERY", keys)
+    """Take out subjects, whole, of which one entry matches."""
+    state, index = request.world.search, index_for(request.world.search, request.path_params["index_id"])
+    require_role(state, request.caller, index, "delete_by_query", "owner", "admin")
+    # Pages, order and facets do not change which subjects match.
+    query = {name: value for name, value in request.json().items() if name in _DELETES_BY}
+    found = {entry.subject for entry in _matching(request, index, _asking(query))}
+    return _take_out(request, index, "DELETE_BY_QUERY", [key for key in list(index.entries) if key[0] in found])
 
 
 # Finding
@@ -115,8 +143,9 @@ def _delete_by_query(request: ServiceRequest) -> Answer:
 
 def _get_subject(request: ServiceRequest) -> Answer:
     index, subject = index_for(request.world.search, request.path_params["index_id"]), _parameter(request, "subject")
-    entries = [entry for entry in index.entries.values() if entry.subject == subject]
-    seen = visible(request.world.search, request.caller, entries)
+    # A list of them first: others may put entries in meanwhile.
+    entries = [entry for entry in list(index.entries.values()) if entry.subject == subject]
+    seen = visible(request.world.search, request.caller, index, entries, bypass=_bypass(request.query))
     if not seen:
         raise errors.subject_not_found(subject)
     return Answer(_result(subject, seen))
@@ -125,16 +154,16 @@ def _get_subject(request: ServiceRequest) -> Answer:
 def _get_entry(request: ServiceRequest) -> Answer:
     index, subject = index_for(request.world.search, request.path_params["index_id"]), _parameter(request, "subject")
     entry = index.entries.get((subject, entry_id := request.query.get("entry_id")))
-    if entry is None or not visible(request.world.search, request.caller, [entry]):
+    bypass = _bypass(request.query)
+    if entry is None or not visible(request.world.search, request.caller, index, [entry], bypass=bypass):
         raise errors.subject_not_found(subject, entry_id)
     return Answer(_result(subject, [entry]))
 
 
 def _search(request: ServiceRequest) -> Answer:
     """Find by the parameters of the address."""
-    advanced = str(request.query.get("advanced", "")).lower() == "true"
-    query: dict[str, Any] = {"q": request.query.get("q") or "", "advanced": advanced}
-    query |= {name: request.query[name] for name in ("offset", "limit") if name in request.query}
+    query: dict[str, Any] = dict(request.query.items())
+    query["advanced"] = str(query.get("advanced", "")).lower() == "true"
     return _found(request, query)
 
 
@@ -144,10 +173,13 @@ def _post_search(request: ServiceRequest) -> Answer:
 
 def _found(request: ServiceRequest, query: Mapping[str, Any]) -> Answer:
     index = index_for(request.world.search, request.path_params["index_id"])
+    _asking(query)
     offset, limit = _number(query, "offset", 0), _number(query, "limit", _DEFAULT_LIMIT)
     if offset + limit > MOST_RESULTS:
         raise errors.bad_request(f"offset and limit must not be more than {MOST_RESULTS:,} together; scroll instead")
-    subjects = _subjects(request, index, query)
+    contents = [entry.content for _, entries in _subjects(request, index, query) for entry in entries]
+    # Facets count what is there before these filters.
+    subjects = _subjects(request, index, query, post_filters=True)
     page = subjects[offset : offset + limit]
     answer = {
         "@datatype": "GSearchResult",
@@ -159,14 +191,13 @@ def _found(request: ServiceRequest, query: Mapping[str, Any]) -> Answer:
         "gmeta": [_result(subject, entries) for subject, entries in page],
     }
     if wanted := query.get("facets"):
-        answer["facet_results"] = facets(wanted, [e.content for _, entries in subjects for e in entries])
+        answer["facet_results"] = facets(wanted, contents)
     return Answer(answer)
 
 
 def _scroll(request: ServiceRequest) -> Answer:
     """Find everything, page by page."""
     index, query = index_for(request.world.search, request.path_params["index_id"]), request.json()
-    require_role(request.world.search, request.caller, index, "scroll", "owner", "admin")
     start = _start(query.get("marker"))
     limit = _number(query, "limit", 1000)
     subjects = _subjects(request, index, query)
@@ -196,15 +227,35 @@ def _start(marker: Any) -> int:
 
 def _matching(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -> list[Entry]:
     """Return the entries that match a query and that the caller may see."""
+    if asked := [name for name in _NOT_SERVED if query.get(name)]:
+        raise NotServed(f"queries with {', '.join(asked)}")
+    if str(query.get("result_format_version") or _FORMAT) != _FORMAT:
+        raise NotServed(f"results in the format of {query['result_format_version']}")
     matches = compile_query(str(query.get("q") or "*"), advanced=bool(query.get("advanced")))
     fits = compile_filters(query.get("filters") or [])
-    seen = visible(request.world.search, request.caller, index.entries.values())
+    entries = list(index.entries.values())
+    seen = visible(request.world.search, request.caller, index, entries, bypass=_bypass(query))
     # A subject is found by its name, too.
     return [e for e in seen if matches({**e.content, "subject": e.subject}) and fits(e.content)]
 
 
-def _subjects(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -> list[tuple[str, list[Entry]]]:
-    found = sorted(_matching(request, index, query), key=lambda entry: (entry.subject, entry.entry_id or ""))
+def _asking(query: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a query, or refuse one that asks for nothing."""
+    if query.get("q") is None and not query.get("filters"):
+        raise errors.bad_request("q is required when there are no filters")
+    return query
+
+
+def _bypass(query: Mapping[str, Any]) -> bool:
+    return str(query.get("bypass_visible_to", "")).lower() == "true"
+
+
+def _subjects(
+    request: ServiceRequest, index: Index, query: Mapping[str, Any], *, post_filters: bool = False
+) -> list[tuple[str, list[Entry]]]:
+    fits = compile_filters(query.get("post_facet_filters") or []) if post_filters else lambda content: True
+    found = [entry for entry in _matching(request, index, query) if fits(entry.content)]
+    found.sort(key=lambda entry: (entry.subject, entry.entry_id or ""))
     subjects = [(subject, list(entries)) for subject, entries in groupby(found, key=lambda entry: entry.subject)]
     for key, backwards in reversed(sort_key(query.get("sort") or [])):
         subjects.sort(key=lambda pair: key(pair[1][0].content), reverse=backwards)
@@ -214,7 +265,7 @@ def _subjects(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -
 def _result(subject: str, entries: list[Entry]) -> dict[str, Any]:
     return {
         "@datatype": "GMetaResult",
-        "@version": "2019-08-27",
+        "@version": _FORMAT,
         "subject": subject,
         "entries": [
             {"content": entry.content, "entry_id": entry.entry_id, "matched_principal_sets": []} for entry in entries
@@ -251,7 +302,7 @@ def _list_tasks(request: ServiceRequest) -> Answer:
     state = request.world.search
     index = index_for(state, request.path_params["index_id"], status=None)
     require_role(state, request.caller, index, "task_list", "owner", "admin", "writer")
-    tasks = [task.document() for task in reversed(state.tasks.values()) if task.index_id == index.id]
+    tasks = [task.document() for task in reversed(list(state.tasks.values())) if task.index_id == index.id]
     return Answer({"tasks": tasks})
 
 
@@ -266,6 +317,8 @@ ROUTES = (
     Route("POST", f"{_INDEX}/batch_delete_by_subject", _batch_delete, authorize=_INGEST),
     Route("POST", f"{_INDEX}/delete_by_query", _delete_by_query, authorize=_INGEST),
     Route("GET", f"{_INDEX}/entry", _get_entry, authorize=_FIND),
+    Route("POST", f"{_INDEX}/entry", _put_entry, authorize=_INGEST),
+    Route("PUT", f"{_INDEX}/entry", _put_entry, authorize=_INGEST),
     Route("DELETE", f"{_INDEX}/entry", _delete_entry, authorize=_INGEST),
     Route("GET", f"{_INDEX}/search", _search, authorize=_FIND),
     Route("POST", f"{_INDEX}/search", _post_search, authorize=_FIND),

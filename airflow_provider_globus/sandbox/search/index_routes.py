@@ -89,7 +89,7 @@ def _list_roles(request: ServiceRequest) -> Answer:
     state = request.world.search
     index = index_for(state, request.path_params["index_id"], status=None)
     require_role(state, request.caller, index, "role_list", "owner", "admin")
-    return Answer({"role_list": [role.document(index.id) for role in index.roles.values()]})
+    return Answer({"role_list": [role.document(index.id) for role in list(index.roles.values())]})
 
 
 def _delete_role(request: ServiceRequest) -> Answer:

@@ -54,7 +54,7 @@ class Role:
 
 @dataclass
 class Index:
-    """An index."""
+    """An index; who goes through its entries or roles takes a list of them, since others change them meanwhile."""
 
     id: str
     display_name: str
@@ -79,7 +79,7 @@ class Index:
             "subscription_id": None,
             "max_size_in_mb": 1,
             "size_in_mb": 0,
-            "num_subjects": len({subject for subject, _ in self.entries}),
+            "num_subjects": len({subject for subject, _ in list(self.entries)}),
             "num_entries": len(self.entries),
         }
 

@@ -21,6 +21,8 @@ Test: TypeAlias = Callable[[Content], bool]
 _TOKEN = re.compile(r"""\s*(?:(?P<bracket>[()])|(?P<field>[\w.@-]+):)?(?P<text>"[^"]*"|[^\s()"]+)?""")
 _WORD = re.compile(r"[^\W_]+(?:[._-][^\W_]+)*", re.UNICODE)
 _OPERATORS = ("AND", "OR", "NOT")
+_FIELD_FILTERS = ("exists", "like", "match_any", "match_all", "range")
+_FACET_VERSION = "2017-09-01"
 _BOUNDS: dict[str, Callable[[Any, Any], Any]] = {
     "from": operator.ge,
     "to": operator.le,
@@ -218,6 +220,8 @@ def _filter(item: Any) -> Test:
     if kind in ("and", "or"):
         parts = [_filter(part) for part in item.get("filters") or ()]
         return _all(parts) if kind == "and" else _any(parts)
+    if kind not in _FIELD_FILTERS:
+        raise NotServed(f"filters of the type {kind}")
     field = item.get("field_name")
     if not isinstance(field, str):
         raise bad_request(f"A filter of the type {kind} needs a field_name")
@@ -233,9 +237,7 @@ def _filter(item: Any) -> Test:
         return lambda content: any(value in values(content, field) for value in wanted)
     if kind == "match_all":
         return lambda content: all(value in values(content, field) for value in wanted)
-    if kind == "range":
-        return lambda content: any(_within(value, span) for value in values(content, field) for span in wanted)
-    raise NotServed(f"filters of the type {kind}")
+    return lambda content: any(_within(value, span) for value in values(content, field) for span in wanted)
 
 
 def _within(value: Any, span: Any) -> bool:
@@ -253,14 +255,22 @@ def _facet(facet: Any, contents: Sequence[Content]) -> dict[str, Any]:
         raise bad_request("Each facet must be an object with a field_name")
     kind, field = facet.get("type", "terms"), facet["field_name"]
     found = [value for content in contents for value in values(content, field)]
-    result: dict[str, Any] = {"name": facet.get("name", field)}
+    result: dict[str, Any] = {
+        "@datatype": "GFacetResult",
+        "@version": _FACET_VERSION,
+        "name": facet.get("name", field),
+    }
     if kind == "terms":
         counts: dict[Any, int] = {}
         for content in contents:
             for value in dict.fromkeys(map(str, values(content, field))):
                 counts[value] = counts.get(value, 0) + 1
-        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: int(facet.get("size", 10))]
-        return {**result, "buckets": [{"@datatype": "GBucket", "value": v, "count": c} for v, c in ordered]}
+        size = facet.get("size", 10)
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise bad_request(f"The size of a facet must be a number of at least 1, not {size!r}")
+        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:size]
+        bucket = {"@datatype": "GBucket", "@version": _FACET_VERSION}
+        return {**result, "buckets": [{**bucket, "value": v, "count": c} for v, c in ordered]}
     numbers = [value for value in found if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if kind == "sum":
         return {**result, "value": float(sum(numbers))}

@@ -69,6 +69,14 @@ MOVE = {
 }
 
 
+NOTE = {"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": True}}}
+MOVE_FROM_PLACES = {
+    "source_endpoint.$": "$.from.id",
+    "destination_endpoint.$": "$.to[0].id",
+    "DATA": [{"source_path": "/one.txt", "destination_path": "/1.txt"}],
+}
+
+
 @pytest.fixture
 def source(globus_collection: CollectionFactory) -> CollectionFolder:
     return globus_collection("source", files={"one.txt": "1"})
@@ -229,6 +237,43 @@ def test_moves_real_files_with_the_consent_given_before(
     assert operator.execute(context) == 1
     assert (target.folder / "1.txt").read_text() == "1"
     assert globus_sandbox.journal.count("flows", "POST", "/runs/*/resume") == 0
+
+
+def test_the_schema_tells_collections_and_people(
+    globus_sandbox: GlobusSandbox, source: CollectionFolder, target: CollectionFolder, context: TaskContext
+) -> None:
+    person = globus_sandbox.add_identity("someone@example.edu")
+    place = {"format": "globus-collection", "type": "object"}
+    schema = {
+        "type": "object",
+        "properties": {
+            "from": place,
+            "to": {"type": "array", "items": place},
+            "bare": {"format": "globus-collection", "type": "string"},
+            "people": {"type": "array", "items": {"type": "string", "format": "globus-principal-identity"}},
+            "plain": {"type": "string"},
+        },
+    }
+    globus_sandbox.add_flow("places", NOTE, input_schema=schema)
+    body = {
+        "from": {"id": "source", "path": "/a/"},
+        "to": [{"id": target.id, "path": "/b/"}],
+        "bare": "target",
+        "people": ["someone@example.edu"],
+        "plain": "source",
+    }
+    assert run_flow("places", body=body).execute(context) == {
+        "from": {"id": source.id, "path": "/a/"},
+        "to": [{"id": target.id, "path": "/b/"}],
+        "bare": target.id,
+        "people": [f"urn:globus:auth:identity:{person.id}"],
+        "plain": "source",
+    }
+    moved = {**MOVE, "States": {"Move": {**MOVE["States"]["Move"], "Parameters": MOVE_FROM_PLACES}}}
+    globus_sandbox.add_flow("moves", moved, input_schema=schema)
+    run_flow("moves", body={"from": {"id": "source"}, "to": [{"id": "target"}]}).execute(type(context)())
+    assert (target.folder / "1.txt").read_text() == "1"
+    assert globus_sandbox.journal.count("flows", "POST", "*/resume") == 0
 
 
 def test_a_suspended_run_is_resumed_after_consenting(

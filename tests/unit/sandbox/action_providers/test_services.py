@@ -203,7 +203,7 @@ def test_a_choice_on_a_page(act: OneAction) -> None:
         act.lab.world.flows.changed.wait_for(lambda: act.lab.world.flows.option_pages, 5)
     _until(lambda: "go-1" in act.lab.world.flows.option_pages)
     assert "409 ActionConflict" in act.refusal(url, body)
-    text = _open(f"{sandbox.url}/weboption/option/ask-1")
+    text = _open(f"{sandbox.url}/weboption/landing_page/ask-1")
     assert "Go on?" in text
     assert "/weboption/option/stop-1" in text
     assert "Thank you &lt;3" in _open(f"{sandbox.url}/weboption/option/go-1?by=ada")

@@ -10,6 +10,7 @@ from airflow_provider_globus.sandbox.flow_language.effects import AwaitResponse,
 from tests.unit.sandbox.flow_language.host import Host, action, failed, flow, succeeded
 
 CATCH_ALL = {"ErrorEquals": ["States.ALL"], "Next": "Caught", "ResultPath": "$.error"}
+API = "ae341a98-d274-11e5-b888-dbae3a8ba545"
 CAUGHT = ("Caught", {"Type": "Pass", "End": True})
 
 
@@ -65,7 +66,7 @@ def test_defaults_of_an_action() -> None:
     [
         ("https://a.org/x", "https://a.org/x", None, None),
         ({"Type": "ActionProvider", "Url": "https://a.org/x", "Scope": "s"}, "https://a.org/x", "s", None),
-        ({"Type": "RegisteredAPI", "Id": "api"}, None, None, "api"),
+        ({"Type": "RegisteredAPI", "Id": API}, None, None, API),
     ],
 )
 def test_handlers(handler: Any, url: str | None, scope: str | None, api: str | None) -> None:

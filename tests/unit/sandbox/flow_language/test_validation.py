@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_globus.sandbox.flow_language.validation import check_definition, check_input_schema
 
 URL = "https://actions.globus.org/hello_world"
+UUID = "ae341a98-d274-11e5-b888-dbae3a8ba545"
 PASS = {"Type": "Pass", "End": True}
 
 
@@ -18,6 +19,10 @@ def one(**state: Any) -> dict[str, Any]:
 
 def action(**state: Any) -> dict[str, Any]:
     return one(**{"Type": "Action", "ActionUrl": URL, "Parameters": {}, "End": True} | state)
+
+
+def handled(handler: Any) -> dict[str, Any]:
+    return one(Type="Action", Handler=handler, Parameters={}, End=True)
 
 
 def choice(rule: Any, **more: Any) -> dict[str, Any]:
@@ -46,8 +51,40 @@ def choice(rule: Any, **more: Any) -> dict[str, Any]:
         (one(Type="Action", ActionUrl=URL, End=True), ("States", "S"), "exactly one of Parameters, InputPath"),
         (
             one(Type="Action", Handler={"Type": "Lambda"}, Parameters={}, End=True),
-            ("States", "S", "Handler"),
-            "not valid under any",
+            ("States", "S", "Handler", "Type"),
+            "'Lambda' is not a type of handler; there are ActionProvider, RegisteredAPI",
+        ),
+        (
+            handled({"Type": "ActionProvder", "Url": URL}),
+            ("States", "S", "Handler", "Type"),
+            "did you mean 'ActionProvider'",
+        ),
+        (handled({"Type": "ActionProvider"}), ("States", "S", "Handler"), "'Url' is a required property"),
+        (
+            handled({"Type": "ActionProvider", "Url": "http://x.org"}),
+            ("States", "S", "Handler", "Url"),
+            "does not match",
+        ),
+        (
+            handled({"Type": "ActionProvider", "Url": URL, "Scopes": "s"}),
+            ("States", "S", "Handler", "Scopes"),
+            "did you mean 'Scope'",
+        ),
+        (handled({"Type": "RegisteredAPI"}), ("States", "S", "Handler"), "'Id' is a required property"),
+        (handled({"Type": "RegisteredAPI", "Id": "x"}), ("States", "S", "Handler", "Id"), "not a UUID"),
+        (handled(5), ("States", "S", "Handler"), "not of type"),
+        (one(Type=["Pass"], End=True), ("States", "S", "Type"), "not a type of state"),
+        (action(ResultPath="$['_context'].run_id"), ("States", "S", "ResultPath"), "read-only"),
+        (one(Type="Wait", Timestamp="2030-01-31T12:00", End=True), ("States", "S", "Timestamp"), "not a timestamp"),
+        (
+            choice({"Variable": "$.x", "StringMatchesPath": "$.y", "Next": "T"}),
+            ("States", "S", "Choices", 0, "StringMatchesPath"),
+            "extra fields",
+        ),
+        (
+            choice({"And": [{"Variable": "$.x", "IsNull": True}], "StringEquals": "a", "Next": "T"}),
+            ("States", "S", "Choices", 0, "StringEquals"),
+            "extra fields",
         ),
         (
             one(Type="Action", ActionUrl=URL, Parameters={}),
@@ -154,7 +191,7 @@ def test_each_problem_says_where_and_why(definition: Any, loc: tuple[Any, ...], 
             ActionScope="https://auth.globus.org/scopes/x", RunAs="Flow", WaitTime=5, ExceptionOnActionFailure=False
         ),
         one(Type="Action", Handler={"Type": "ActionProvider", "Url": URL, "Scope": "s"}, InputPath="$", End=True),
-        one(Type="Action", Handler={"Type": "RegisteredAPI", "Id": "x"}, InputPath="$.a", End=True),
+        one(Type="Action", Handler={"Type": "RegisteredAPI", "Id": UUID}, InputPath="$.a", End=True),
         one(Type="Action", Handler=URL, InputPath="$.a", End=True, Comment="c"),
         one(Type="Wait", TimestampPath="$.t", End=True),
         one(Type="Fail"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,10 @@ import pytest
 from globus_sdk import FlowsAPIError
 
 from tests.unit.flows import APPROVAL
+from tests.unit.sandbox.flows.conftest import lacking
 from tests.unit.sandbox.flows.test_flows import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_globus.sandbox.flows.models import WebInput
     from tests.unit.sandbox.flows.conftest import Lab
 
@@ -37,14 +37,14 @@ def changed(**parameters: Any) -> dict[str, Any]:
     return {**APPROVAL, "States": states}
 
 
-def test_a_question_and_its_answer(lab: Lab, fixture_keys: Callable[[str], set[str]]) -> None:
+def test_a_question_and_its_answer(lab: Lab) -> None:
     asked = ask(lab)
     client = lab.client(lab.person.id)
     (summary,) = client.list_web_inputs()
     document = client.get_web_input(asked.id)
-    assert fixture_keys("flows.get_web_input") - set(document.data) == set()
+    assert lacking("get_web_input", document.data) == []
     listed = client.list_web_inputs().data
-    assert fixture_keys("flows.list_web_inputs") - set(listed) == set()
+    assert lacking("list_web_inputs", listed) == []
     assert summary["title"] == "Publish?"
     assert summary["run"] == {"id": asked.run.id, "label": "a run"}
     assert document["user_roles"] == ["viewer", "respondent"]
@@ -195,3 +195,22 @@ def test_the_control_plane_answers_for_people(value: str, lab: Lab) -> None:
     assert lab.world.flows.wait(asked.run.id).details["output"]["answer"]["response"] == "yes"
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(request)
+
+
+def test_the_control_plane_answers_for_who_was_asked(lab: Lab) -> None:
+    asked = ask(lab)
+    url = f"{lab.sandbox.url}/_sandbox/web_inputs/{asked.id}/respond"
+    for document, why in (
+        ({"value": "yes", "as": "bob@example.edu"}, "is not asked by"),
+        ({"value": "yes", "as": "nobody@example.edu"}, "There is no identity"),
+        ({"value": "maybe", "as": "ada@example.edu"}, "'Approve', 'Reject'"),
+        ({"answer": "yes"}, "Unknown fields: answer"),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(urllib.request.Request(url, data=json.dumps(document).encode()))
+        assert raised.value.code == 400
+        assert why in raised.value.read().decode()
+    document = {"value": asked.options[1].id, "as": "ada@example.edu"}
+    with urllib.request.urlopen(urllib.request.Request(url, data=json.dumps(document).encode())):
+        pass
+    assert lab.world.flows.wait(asked.run.id).details["output"]["answer"] == {"response": "no"}

@@ -289,7 +289,7 @@ def test_who_may_do_what(globus_sandbox: GlobusSandbox, client: SearchClient, in
         lambda: hers.delete_index(index),
         lambda: hers.update_index(index, description="x"),
         lambda: hers.get_role_list(index),
-        lambda: hers.scroll(index, {"q": "*"}),
+        lambda: hers.delete_by_query(index, {"q": "*"}),
     )
     for call in calls:
         with pytest.raises(SearchAPIError, match="403"):
