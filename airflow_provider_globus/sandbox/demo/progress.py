@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_provider_globus.sandbox.compute.state import ComputeState, ComputeTask
+    from airflow_provider_globus.sandbox.flows.models import Run
     from airflow_provider_globus.sandbox.transfer.tasks import Task
     from airflow_provider_globus.sandbox.world import World
 
@@ -49,9 +50,10 @@ class Job(NamedTuple):
 
 
 def jobs(world: World) -> list[Job]:
-    """Return every task of Transfer, then every task of Compute."""
+    """Return every task of Transfer, then every task of Compute, then every run of a flow."""
     transfers = [Job(task.id, transfer_line(task), task.done) for task in list(world.transfer.tasks.values())]
-    return transfers + compute_jobs(world.compute)
+    runs = [Job(run.id, run_line(run), run.ended) for run in list(world.flows.runs.values())]
+    return transfers + compute_jobs(world.compute) + runs
 
 
 def transfer_line(task: Task) -> str:
@@ -61,6 +63,12 @@ def transfer_line(task: Task) -> str:
         return f"{name}: {task.steps_succeeded}/{task.steps_total} steps, {task.status}"
     files = f"{task.files_transferred}/{task.files} files"
     return f"{name}: {files}, {megabytes(task.bytes_transferred)}, {task.status}"
+
+
+def run_line(run: Run) -> str:
+    """Return one line on a run of a flow: label, the state it is in, status."""
+    name = run.details.get("state_name")
+    return f"{run.label or run.flow_title}: {f'{name}, ' if name and not run.ended else ''}{run.status}"
 
 
 def compute_jobs(state: ComputeState) -> list[Job]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, Sized, ValuesView
+from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from typing import Any
 
 import simpleeval  # type: ignore[import-untyped]
@@ -21,7 +21,7 @@ MOST_CHARACTERS = 20_000
 MOST_STEPS = 100_000
 MOST_LENGTH = 100_000
 #: Characters and items of all values that one expression makes, those inside others counted every time.
-MOST_PARTS = 5_000_000
+MOST_PARTS = 1_000_000
 _MOST_BITS = 4096
 
 _TEXT_METHODS = """
@@ -39,6 +39,7 @@ _MAKES_A_VALUE = (
     *(ast.BinOp, ast.Call, ast.JoinedStr, ast.Slice),
     *(ast.Dict, ast.List, ast.Set, ast.Tuple, ast.DictComp, ast.GeneratorExp, ast.ListComp),
 )
+_COLLECTIONS: tuple[type, ...] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
 # A piece of text in quotes, or a path in backticks: in text, a backtick is a backtick.
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""", re.DOTALL)
 _PATH_NAME = "jsonpath_{}_"
@@ -185,13 +186,21 @@ def _count_off(value: Any, left: int) -> int:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        left -= 1 + (len(item) if isinstance(item, Sized) else 0)
+        left -= 1
+        # The commonest first, and no abstract classes: this runs for every item.
+        if item is None or isinstance(item, (int, float)):
+            continue
+        if isinstance(item, (str, bytes)):
+            left -= len(item)
+        elif isinstance(item, dict):
+            left -= len(item)
+            waiting.extend(item.values())
+        elif isinstance(item, _COLLECTIONS):
+            # Not taken along once it is too much: it may be the same list many times.
+            waiting.extend(item if len(item) <= left else ())
+            left -= len(item)
         if left < 0:
             raise ValueError(f"its values have more than {MOST_PARTS:,} parts")
-        if isinstance(item, Mapping):
-            waiting.extend(item.values())
-        elif isinstance(item, Iterable) and not isinstance(item, (str, bytes)):
-            waiting.extend(item)
     return left
 
 

@@ -49,6 +49,19 @@ def test_the_end_of_a_job_is_said_at_once(console: Console) -> None:
     assert said(console) == ["  Globus  reconstruct: running", "  Globus  reconstruct: success"]
 
 
+def test_flow_runs_are_jobs_with_the_state_they_are_in(globus_sandbox: GlobusSandbox) -> None:
+    wait = {"StartAt": "Nap", "States": {"Nap": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+    flows = globus_sandbox.world.flows
+    flow = globus_sandbox.add_flow("waiting", wait)
+    run = flows.create_run(flow, globus_sandbox.world.auth.anyone(), body={}, label="my run")
+    flows.begin(run)
+    with flows.changed:
+        assert flows.changed.wait_for(lambda: run.log and run.log[-1].code == "WaitStarted", 10)
+    assert jobs(globus_sandbox.world) == [Job(run.id, "my run: Nap, ACTIVE", False)]
+    flows.cancel(run)
+    assert jobs(globus_sandbox.world) == [Job(run.id, "my run: FAILED", True)]
+
+
 def test_compute_tasks_are_jobs_but_for_those_that_only_open_a_group(globus_sandbox: GlobusSandbox) -> None:
     endpoint = globus_sandbox.add_compute_endpoint("HPC cluster")
     state = globus_sandbox.world.compute
