@@ -409,22 +409,33 @@ class GlobusHook(BaseHook):
         client = self.transfer_client(polling=True)
         unfinished = self.call("listing transfer tasks", client.task_list, limit=1, filter={"status": "ACTIVE"})
         lines.append(f"Transfer answers; {unfinished.get('total', 0)} active tasks.")
-        lines += self._introduce_endpoints()
-        for alias, collection_id in sorted(self.settings.collections.items()):
-            try:
-                lines.append(f"{alias}: {self.collection(collection_id)['display_name']}.")
-            except GlobusError as error:
-                raise type(error)(f"Collection alias {alias!r}: {error.message}", advice=error.advice) from None
+        lines += self._introduce_aliases("Compute endpoint", self.settings.compute_endpoints, self._endpoint_status)
+        lines += self._introduce_aliases("Collection", self.settings.collections, self._collection_name)
+        lines += self._introduce_aliases("Flow", self.settings.flows, self._flow_title)
+        lines += self._introduce_aliases("Search index", self.settings.search_indexes, self._index_name)
         return " ".join(lines)
 
-    def _introduce_endpoints(self) -> list[str]:
+    def _introduce_aliases(self, kind: str, aliases: Mapping[str, str], describe: Callable[[str], str]) -> list[str]:
         lines = []
-        for alias, endpoint_id in sorted(self.settings.compute_endpoints.items()):
-            client = self.compute_client_v2(polling=True)
-            doing = f"asking after the Compute endpoint {alias!r}"
+        for alias, item_id in sorted(aliases.items()):
             try:
-                status = self.call(doing, client.get_endpoint_status, endpoint_id)
+                lines.append(f"{alias}: {describe(item_id)}.")
             except GlobusError as error:
-                raise type(error)(f"Compute endpoint alias {alias!r}: {error.message}", advice=error.advice) from None
-            lines.append(f"{alias}: {status['status']}.")
+                raise type(error)(f"{kind} alias {alias!r}: {error.message}", advice=error.advice) from None
         return lines
+
+    def _endpoint_status(self, endpoint_id: str) -> str:
+        client = self.compute_client_v2(polling=True)
+        doing = f"asking after the Compute endpoint {endpoint_id}"
+        return str(self.call(doing, client.get_endpoint_status, endpoint_id)["status"])
+
+    def _collection_name(self, collection_id: str) -> str:
+        return str(self.collection(collection_id)["display_name"])
+
+    def _flow_title(self, flow_id: str) -> str:
+        client = self.flows_client(polling=True)
+        return str(self.call(f"looking up the flow {flow_id}", client.get_flow, flow_id)["title"])
+
+    def _index_name(self, index_id: str) -> str:
+        client = self.search_client(polling=True)
+        return str(self.call(f"looking up the Search index {index_id}", client.get_index, index_id)["display_name"])

@@ -128,8 +128,6 @@ class GlobusRunFlowOperator(GlobusJobOperator):
         self.notify = notify
         self.inactive_grace = inactive_grace
         self.final_errors = final_errors
-        self._resumptions: list[str | None] = []
-        self._bearing = False
         if unknown := set(notify) - set(NOTIFICATIONS):
             raise self.refuse(f"notify does not know {', '.join(sorted(unknown))}.", f"Choose from {NOTIFICATIONS}.")
         if inactive_grace < 0:
@@ -137,7 +135,7 @@ class GlobusRunFlowOperator(GlobusJobOperator):
 
     def rules(self) -> dict[str, Any]:
         """How long the run may stay suspended: not at all, before it was tried to resume it."""
-        return {"inactive_grace": self.inactive_grace if self._bearing else 0.0}
+        return {"inactive_grace": self.inactive_grace if self._memory.get("bearing") else 0.0}
 
     # Submission
 
@@ -221,12 +219,14 @@ class GlobusRunFlowOperator(GlobusJobOperator):
 
     def take(self, verdict: Verdict) -> bool:
         """Resume a suspended run, when this identity can give what it needs."""
-        if verdict.outcome != Outcome.INACTIVE or self._bearing:
+        if verdict.outcome != Outcome.INACTIVE or self._memory.get("bearing"):
             return False
         scope = verdict.result.get("required_scope")
-        if scope in self._resumptions or len(self._resumptions) >= _RESUMPTIONS:
+        # Kept over deferrals, as the looks are: else each of them would begin anew.
+        resumptions = self._memory.setdefault("resumptions", [])
+        if scope in resumptions or len(resumptions) >= _RESUMPTIONS:
             return self._bear(verdict)
-        self._resumptions.append(scope)
+        resumptions.append(scope)
         self._memory.pop("suspended_since", None)
         if resume(self.hook, self._job_ids[0], verdict.result["flow_id"], scope, why=verdict.message):
             self.log.info("%s The consent is given and the run resumed.", verdict.message)
@@ -236,7 +236,7 @@ class GlobusRunFlowOperator(GlobusJobOperator):
     def _bear(self, verdict: Verdict) -> bool:
         if not self.inactive_grace:
             return False
-        self._bearing = True
+        self._memory["bearing"] = True
         self.log.warning("%s Somebody has to resume it at %s", verdict.message, self.url())
         return True
 

@@ -53,7 +53,8 @@ class GlobusDeployFlowOperator(GlobusOperator):
     :param run_monitors: who may see all its runs.
     :param subscription_id: the Globus subscription that it counts for, or ``DEFAULT``. Without one, an identity may
         have one flow, for 30 days.
-    :param authentication_policy_id: policy that people have to meet; set when the flow is created, and on updates.
+    :param authentication_policy_id: policy that people have to meet; set when the flow is created, and on updates. The
+        sandbox, in which nobody logs in, does not serve it.
     """
 
     template_fields: Sequence[str] = (

@@ -39,7 +39,15 @@ _MAKES_A_VALUE = (
     *(ast.BinOp, ast.Call, ast.JoinedStr, ast.Slice),
     *(ast.Dict, ast.List, ast.Set, ast.Tuple, ast.DictComp, ast.GeneratorExp, ast.ListComp),
 )
-_COLLECTIONS: tuple[type, ...] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
+_COLLECTIONS: tuple[type[Any], ...] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
 # A piece of text in quotes, or a path in backticks: in text, a backtick is a backtick.
 _PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""", re.DOTALL)
 _PATH_NAME = "jsonpath_{}_"
@@ -76,6 +84,11 @@ class _Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # the
         if isinstance(getattr(node, "slice", node), _MAKES_A_VALUE):
             self._parts_left = _count_off(value, self._parts_left)
         return value
+
+    def _check_disallowed_items(self, item: Any) -> None:
+        # simpleeval looks through every value for functions and modules, which takes for ever for a list of the same
+        # list many times. Here there are none to find: the state is JSON, and the functions are those of `evaluate`.
+        pass
 
     def _eval_attribute(self, node: ast.Attribute) -> Any:
         owner = self._eval(node.value)

@@ -15,12 +15,14 @@ from airflow_provider_globus.exceptions import (
     GlobusConfigError,
     GlobusConsentRequiredError,
     GlobusEndpointNameError,
+    GlobusFlowNameError,
     GlobusInputError,
     GlobusNotFoundError,
     GlobusRateLimitError,
     GlobusUnavailableError,
 )
 from airflow_provider_globus.hooks.globus import GlobusHook
+from tests.unit.sandbox.flows.conftest import NOTE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -280,13 +282,52 @@ def test_connection_test_says_whether_endpoints_are_online(
     assert "hpc: online." in said
 
 
-def test_connection_test_names_an_alias_of_no_endpoint(
-    globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch
+def test_connection_test_names_flows_and_indexes(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    globus_sandbox.add_flow("Publish a dataset", NOTE, alias="publish")
+    globus_sandbox.add_search_index("Institute catalogue", alias="catalogue")
+    reached, said = hook.test_connection()
+    assert reached
+    assert "publish: Publish a dataset." in said
+    assert "catalogue: Institute catalogue." in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("compute_endpoints", "Compute endpoint"), ("flows", "Flow"), ("search_indexes", "Search index")],
+)
+def test_connection_test_names_an_alias_of_nothing(
+    kind: str, name: str, globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect(monkeypatch, globus_sandbox, extra={"compute_endpoints": {"hpc": str(uuid4())}})
+    connect(monkeypatch, globus_sandbox, extra={kind: {"mine": str(uuid4())}})
     reached, said = GlobusHook().test_connection()
     assert not reached
-    assert "Compute endpoint alias 'hpc'" in said
+    assert f"{name} alias 'mine'" in said
+
+
+def test_flows_by_id_alias_and_title(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    flow = globus_sandbox.add_flow("Publish a dataset", NOTE, alias="publish")
+    for name in (flow.id, flow.id.upper(), "publish", "Publish a dataset"):
+        assert hook.flow(name) == flow.id
+    for nothing in ("", "  ", 3):
+        with pytest.raises(GlobusInputError, match="must be named"):
+            hook.flow(nothing)  # type: ignore[arg-type]
+
+
+def test_a_title_of_several_flows_lists_them(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    flows = [globus_sandbox.add_flow("Publish", NOTE, alias=f"p{n}") for n in range(2)]
+    with pytest.raises(GlobusFlowNameError, match=r"2 flows .* titled 'Publish'") as raised:
+        hook.flow("Publish")
+    assert all(flow.id in raised.value.message for flow in flows)
+
+
+def test_indexes_by_id_alias_and_name(hook: GlobusHook, globus_sandbox: GlobusSandbox) -> None:
+    index = globus_sandbox.add_search_index("Institute catalogue", alias="catalogue")
+    for name in (index.id, "catalogue", "Institute catalogue", "Institute catalogue"):
+        assert hook.search_index(name) == index.id
+    assert globus_sandbox.journal.count("search", "GET", "/v1/index_list") == 1
+    for nothing in ("", 3):
+        with pytest.raises(GlobusInputError, match="must be named"):
+            hook.search_index(nothing)  # type: ignore[arg-type]
 
 
 def test_compute_endpoints_by_id_alias_and_name(

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_globus.exceptions import (
     GlobusBadRequestError,
@@ -16,6 +16,7 @@ from airflow_provider_globus.exceptions import (
     GlobusInputError,
     GlobusJobFailedError,
     GlobusJobInactiveError,
+    GlobusJobRejectedError,
     GlobusNotFoundError,
     GlobusPermissionError,
     GlobusResultError,
@@ -25,6 +26,7 @@ from airflow_provider_globus.operators.flow_runs import (
     GlobusResumeFlowRunOperator,
     GlobusRunFlowOperator,
 )
+from tests.unit.flows import APPROVAL
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
@@ -51,7 +53,7 @@ SCHEMA = {
 }
 WAIT = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 FAIL = {"StartAt": "Refuse", "States": {"Refuse": {"Type": "Fail", "Error": "TooDark", "Cause": "The lamp is off"}}}
-MOVE = {
+MOVE: dict[str, Any] = {
     "StartAt": "Move",
     "States": {
         "Move": {
@@ -227,6 +229,35 @@ def test_a_failure_names_state_error_and_log(context: TaskContext) -> None:
     assert "The lamp is off" in str(raised.value)
     assert "Refuse" in str(raised.value)
     assert "/logs" in raised.value.advice
+
+
+def test_an_action_provider_that_answers_502_is_named(
+    globus_sandbox: GlobusSandbox, source: CollectionFolder, target: CollectionFolder, context: TaskContext
+) -> None:
+    globus_sandbox.faults.add(action="*/transfer", status=502, code="ActionProviderError", message="Bad gateway")
+    with pytest.raises(GlobusJobFailedError, match="ActionUnableToRun") as raised:
+        run_flow("move", body={"source": source.id, "destination": target.id}).execute(context)
+    said = str(raised.value)
+    assert "in state 'Move'" in said
+    assert "https://transfer.actions.globus.org/transfer: 502 ActionProviderError: Bad gateway" in said
+
+
+def test_a_question_that_nobody_answers_in_time(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    globus_sandbox.settings.web_input_seconds = 0
+    globus_sandbox.add_flow("approval", APPROVAL)
+    body = {"respondents": [f"urn:globus:auth:identity:{globus_sandbox.client_id}"]}
+    with pytest.raises(GlobusJobFailedError, match=r"Flows.WebInputExpired") as raised:
+        run_flow("approval", body=body).execute(context)
+    assert "Nobody answered" in str(raised.value)
+
+
+def test_an_error_that_another_run_would_not_change_is_not_retried(context: TaskContext) -> None:
+    with pytest.raises(GlobusJobRejectedError, match="The lamp is off") as raised:
+        run_flow("fail", final_errors=["TooDark"]).execute(context)
+    assert isinstance(raised.value, AirflowFailException)
+    with pytest.raises(GlobusJobFailedError) as retried:
+        run_flow("fail", final_errors=["TooBright"]).execute(type(context)())
+    assert not isinstance(retried.value, AirflowFailException)
 
 
 def test_moves_real_files_with_the_consent_given_before(

@@ -10,8 +10,9 @@ from globus_sdk import AccessTokenAuthorizer, SpecificFlowClient
 from globus_sdk.scopes import GroupsScopes, Scope, SpecificFlowScopes, TransferScopes
 
 from airflow_provider_globus.sandbox.action_providers.registry import provider_for
-from tests.unit.sandbox.action_providers.test_services import ACTIONS, COMPUTE, _open, _until, add, function
+from tests.unit.sandbox.action_providers.test_services import ACTIONS, COMPUTE, _open, add, function
 from tests.unit.sandbox.action_providers.test_transfer import NEW, OLD, source, target
+from tests.unit.sandbox.flows.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +141,7 @@ def test_an_action_whose_task_is_gone_has_failed(act: OneAction) -> None:
     index = act.lab.sandbox.add_search_index("catalogue")
     record = {"search_index": index.id, "subject": "s", "content": {}, "visible_to": ["public"]}
     run = act.run(f"{ACTIONS}/search/ingest", record, until=("ACTIVE",))
-    _until(lambda: act.lab.world.search.tasks)
+    until(lambda: act.lab.world.search.tasks)
     act.lab.world.search.tasks.clear()
     result = act.lab.world.flows.wait(run.id).details["output"]["result"]
     assert (result["status"], result["details"]["code"]) == ("FAILED", "NotFound.Generic")
@@ -149,7 +150,7 @@ def test_an_action_whose_task_is_gone_has_failed(act: OneAction) -> None:
 def test_the_landing_page_is_no_option(act: OneAction) -> None:
     body = {"options": [{"name": "go", "url_suffix": "go-2"}], "landing_page": {"url_suffix": "ask-2"}}
     run = act.run(f"{ACTIONS}/weboption/wait_for_option", body, until=("ACTIVE",))
-    _until(lambda: "ask-2" in act.lab.world.flows.option_pages)
+    until(lambda: "ask-2" in act.lab.world.flows.option_pages)
     pages = f"{act.lab.sandbox.url}/weboption"
     for wrong in ("option/ask-2", "landing_page/go-2"):
         with pytest.raises(urllib.error.HTTPError, match="404"):

@@ -11,6 +11,7 @@ from globus_compute_sdk.serialize import ComputeSerializer
 
 from airflow_provider_globus.sandbox.action_providers.registry import all_providers, provider_for
 from airflow_provider_globus.sandbox.compute.models import ComputeFunction
+from tests.unit.sandbox.flows.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +202,7 @@ def test_a_choice_on_a_page(act: OneAction) -> None:
     run = act.run(url, body, until=("ACTIVE",))
     with act.lab.world.flows.changed:
         act.lab.world.flows.changed.wait_for(lambda: act.lab.world.flows.option_pages, 5)
-    _until(lambda: "go-1" in act.lab.world.flows.option_pages)
+    until(lambda: "go-1" in act.lab.world.flows.option_pages)
     assert "409 ActionConflict" in act.refusal(url, body)
     text = _open(f"{sandbox.url}/weboption/landing_page/ask-1")
     assert "Go on?" in text
@@ -220,17 +221,6 @@ def test_a_choice_on_a_page(act: OneAction) -> None:
 def _open(url: str) -> str:
     with urllib.request.urlopen(url) as answer:
         return str(answer.read().decode())
-
-
-def _until(check: Callable[[], Any]) -> None:
-    import threading
-
-    waiting = threading.Event()
-    for _ in range(200):
-        if check():
-            return
-        waiting.wait(0.02)
-    raise AssertionError("it did not come to pass")
 
 
 def test_providers_of_ones_own(act: OneAction) -> None:

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_globus.sandbox.flow_language.choice import holds
 from airflow_provider_globus.sandbox.flow_language.effects import NamedError, RunAction
 from airflow_provider_globus.sandbox.flow_language.expressions import evaluate
-from airflow_provider_globus.sandbox.flow_language.paths import reference_problem
+from airflow_provider_globus.sandbox.flow_language.paths import read, reference_problem
 from airflow_provider_globus.sandbox.flow_language.validation import check_definition
 from tests.unit.sandbox.flow_language.host import Host, action, flow, succeeded
 
@@ -151,6 +151,7 @@ def test_what_catch_hands_on_is_measured_too() -> None:
     host = Host(lambda asked: NamedError("ActionTimeout", "late", {"x": "y" * 300}), max_state_bytes=200)
     catch = {"ErrorEquals": ["ActionTimeout"], "Next": "P", "ResultPath": "$.error"}
     assert "200 are allowed" in cause_of(host, flow(("Do", action(Catch=[catch])), ("P", {"Type": "Pass"})))
+    assert host.log[-1].details["state_name"] == "Do"
 
 
 def test_a_state_that_is_wrapped_again_and_again() -> None:
@@ -165,8 +166,8 @@ def test_an_input_or_an_answer_that_is_too_deep(depth: int) -> None:
 
 
 def test_a_path_that_cannot_be_followed() -> None:
-    state = {"Type": "Pass", "Parameters": {"x.$": "$..x[?@.y == $.z[0].w]"}}
-    assert Host().run(flow(("P", state)), {"z": []}).output == {"x": []}
+    with pytest.raises(NamedError, match=r"The path '\$\.\.y' could not be followed"):
+        read("$..y", nested(400), "field")
 
 
 def test_a_definition_that_is_too_deep_is_told() -> None:
@@ -230,3 +231,34 @@ def test_what_is_no_timestamp(value: Any) -> None:
 )
 def test_what_is_a_timestamp(value: str) -> None:
     assert holds({"Variable": "$.t", "IsTimestamp": True}, {"t": value})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{'f': len}.f.__globals__",
+        "{'f': len}.f.__self__",
+        "[len, getattr][1].__globals__",
+        "getattr.__closure__",
+        "list.__subclasses__()",
+        "dict.fromkeys([1])",
+        "{'f': dict}.f.mro()",
+        "is_present.__code__",
+        "(n for n in [1]).gi_frame",
+        "n.real",
+        "n.to_bytes(9, 'big')",
+        "'x'.join.__self__",
+        "[getattr('a.__class__').__base__]",
+        "list[0].__origin__",
+    ],
+)
+def test_functions_are_called_and_not_looked_into(expression: str) -> None:
+    with pytest.raises(NamedError) as raised:
+        evaluate(expression, {"n": 1, "a": {}})
+    assert raised.value.name == RUNTIME
+
+
+@pytest.mark.parametrize("expression", ["len", "[len]", "{'f': list}", "'x'.upper", "list[0]"])
+def test_a_function_is_no_value(expression: str) -> None:
+    with pytest.raises(NamedError, match="is none of JSON's"):
+        evaluate(expression, {})

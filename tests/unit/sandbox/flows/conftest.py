@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,22 @@ from globus_sdk.scopes import FlowsScopes, GCSCollectionScopes, SpecificFlowScop
 from globus_sdk.transport import RetryConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.flows.models import Flow, Run
 
 NOTE = {"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": True}}}
+
+
+def until(check: Callable[[], Any]) -> None:
+    """Wait for what tells nobody that it has come to pass; for at most some seconds."""
+    pause = threading.Event()
+    for _ in range(400):
+        if check():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it did not come to pass")
 
 
 class Lab:

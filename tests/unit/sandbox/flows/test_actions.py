@@ -10,7 +10,7 @@ from globus_sdk.scopes import GCSCollectionScopes, Scope, TransferScopes
 
 from airflow_provider_globus.sandbox.action_providers.base import Action, Progress
 from airflow_provider_globus.sandbox.auth.scopes import flow_scope
-from tests.unit.sandbox.flows.conftest import NOTE
+from tests.unit.sandbox.flows.conftest import NOTE, until
 from tests.unit.sandbox.flows.test_runs import HELLO, MOVE
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def test_what_was_suspended_is_not_late(lab: Lab) -> None:
     run = lab.run(one(), until=("INACTIVE",))
     lab.sandbox.clock.advance(3600)
     lab.flow_client(run.flow_id).resume_run(run.id)
+    until(lambda: len(recorder.actions) == 2)
     lab.sandbox.clock.advance(59)
     assert lab.client().get_run(run.id)["status"] == "ACTIVE"
     assert [action.id for action in recorder.actions] == [recorder.actions[0].id] * len(recorder.actions)
