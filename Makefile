@@ -10,6 +10,9 @@ CLI    := .venv-cli
 # Airflow starts twice as slowly without compiled bytecode, and pip's own check for newer versions is noise.
 PIP    := install --quiet --compile --disable-pip-version-check
 
+# Tests that need no whole machine share its processors, a file at a time.
+APART := -n auto --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-lowest cli endpoint test-endpoint lint bench package clean
 
@@ -30,10 +33,11 @@ demo: $(STAMP)  ## run the first pipeline on real files in a real Airflow (UI=1 
 	$(BIN)/python -m airflow_provider_globus.sandbox.demo $(if $(DAG),--dag $(DAG)) $(if $(UI),--ui)
 
 test: $(STAMP)  ## run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(APART) tests/unit
+	$(BIN)/pytest tests/dags tests/conformance tests/endpoint tests/e2e
 
 test-lowest: $(LOWEST)/.installed  ## run what depends on Airflow with the lowest supported one
-	$(LOWEST)/bin/pytest tests/unit tests/dags $(addprefix --ignore tests/unit/,sandbox compute jobs hooks)
+	$(LOWEST)/bin/pytest $(APART) tests/unit tests/dags $(addprefix --ignore tests/unit/,sandbox compute jobs hooks)
 
 # The Globus CLI pins another SDK, so it has an environment of its own.
 $(CLI)/.installed: constraints-cli.txt
