@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import (
     GlobusBadRequestError,
+    GlobusConflictError,
     GlobusConsentRequiredError,
     GlobusError,
     GlobusJobFailedError,
@@ -388,7 +389,7 @@ def check_run_id(operator: GlobusOperator) -> str:
 
 def resume(hook: GlobusHook, run_id: str, flow_id: str, scope: str | None, *, why: str) -> bool:
     """
-    Resume a suspended run after giving the consent that it needs.
+    Resume a suspended run after giving the consent that it needs; one that is suspended no more is left alone.
 
     :return: ``False`` when this identity cannot give it.
     """
@@ -400,6 +401,9 @@ def resume(hook: GlobusHook, run_id: str, flow_id: str, scope: str | None, *, wh
         return False
     try:
         hook.call(f"resuming run {run_id}", client.resume_run, run_id)
+    except GlobusConflictError:
+        # Somebody else was faster, or has cancelled it: the next look tells.
+        return True
     except GlobusError as error:
         raise type(error)(f"{why} {error.message}", advice=error.advice, **error.details) from None
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.exceptions import GlobusConflictError
+from airflow_provider_globus.exceptions import GlobusConflictError, GlobusUnavailableError
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.jobs.flows import web_input_summary
 from airflow_provider_globus.operators.base import GlobusOperator
@@ -29,7 +29,8 @@ class GlobusRespondWebInputOperator(GlobusOperator):
             response="{{ ti.xcom_pull('approve')['chosen_options'][0] }}",
         )
 
-    Answering again with the same option does nothing, as far as Globus tells: an answered question does not say how.
+    A question that was answered or has expired before is an error: Globus does not say how it was answered. Only when
+    the confirmation of this task's own answer was lost, one that is closed then counts as answered by it.
 
     :param web_input_id: id of the question, for example from ``GlobusWebInputSensor``.
     :param response: the option to choose: its label, or its ``option_id``.
@@ -52,9 +53,8 @@ class GlobusRespondWebInputOperator(GlobusOperator):
         asked = self.hook.call(f"looking up web input {self.web_input_id}", client.get_web_input, self.web_input_id)
         question = web_input_summary(asked)
         option = self._option(question)
-        doing = f"answering {question['title']!r} with {option['label']!r}"
         try:
-            self.hook.call(doing, client.respond_to_web_input, self.web_input_id, option["option_id"])
+            self._respond(question, option)
         except GlobusConflictError as error:
             raise GlobusConflictError(
                 f"{error.message} It was answered or has expired before.",
@@ -65,6 +65,20 @@ class GlobusRespondWebInputOperator(GlobusOperator):
             ) from None
         self.log.info("Answered %r with %r.", question["title"], option["label"])
         return str(option["label"])
+
+    def _respond(self, question: dict[str, Any], option: dict[str, Any]) -> None:
+        doing = f"answering {question['title']!r} with {option['label']!r}"
+        arguments = (self.web_input_id, option["option_id"])
+        try:
+            self.hook.call(doing, self.hook.flows_client(resend=False).respond_to_web_input, *arguments)
+            return
+        except GlobusUnavailableError as error:
+            # The service may have taken it without our hearing of it.
+            self.log.warning("%s Answering again.", error.message)
+        try:
+            self.hook.call(doing, self.hook.flows_client().respond_to_web_input, *arguments)
+        except GlobusConflictError as error:
+            self.log.warning("%s That is taken for the answer whose confirmation was lost.", error.message)
 
     def _option(self, question: dict[str, Any]) -> dict[str, Any]:
         options: list[dict[str, Any]] = question["options"]

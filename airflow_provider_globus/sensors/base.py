@@ -131,8 +131,11 @@ class GlobusJobSensor(BaseSensorOperator):
 
     def _conclude(self, verdict: Verdict) -> Any:
         if verdict.outcome != Outcome.LOST:
-            for line in self.last_news():
-                self.log.info("%s", line)
+            try:
+                for line in self.last_news():
+                    self.log.info("%s", line)
+            except GlobusError as error:
+                self.log.warning("The rest of its log could not be read: %s", error)
         if verdict.outcome == Outcome.SUCCEEDED:
             return self.result(verdict)
         if verdict.outcome == Outcome.TIMEOUT:

@@ -62,3 +62,13 @@ def test_text_inside_a_mapping_is_never_taken_for_a_file() -> None:
 def test_what_is_none_of_these_is_refused(given: Any, why: str) -> None:
     with pytest.raises(GlobusInputError, match=f"Reader: definition.*{why}"):
         read(given)
+
+
+def test_text_that_ends_like_a_file_is_text() -> None:
+    assert read("StartAt: A\nManifest: manifest.json\n") == {"StartAt": "A", "Manifest": "manifest.json"}
+
+
+def test_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "f.yaml").write_text(YAML)
+    assert read("~/f.yaml", Path("/nowhere")) == DOCUMENT

@@ -26,6 +26,7 @@ def run(output: Any = OUTPUT) -> dict[str, Any]:
         ("$.items[*].n", [1, 2]),
         ("$.items[?@.n > 1]", [{"n": 2}]),
         ("$.nothing[*]", []),
+        ("$.items[0].n | $.items[1].n", [1, 2]),
     ],
 )
 def test_selects(path: str, found: Any) -> None:

@@ -21,6 +21,7 @@ from airflow_provider_globus.exceptions import (
     GlobusPermissionError,
     GlobusResultError,
 )
+from airflow_provider_globus.hooks.globus import GlobusHook
 from airflow_provider_globus.operators.flow_runs import (
     GlobusCancelFlowRunOperator,
     GlobusResumeFlowRunOperator,
@@ -142,21 +143,22 @@ def test_an_output_path_that_leads_nowhere(context: TaskContext) -> None:
 
 def test_sends_what_the_author_says(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
     person = globus_sandbox.add_identity("someone@example.edu")
+    manager = globus_sandbox.add_identity("manager@example.edu")
     run_flow(
         body=json.dumps({"a": 1, "b": 2}),
         run_label="a label",
         tags=["x", "y"],
         monitors=["someone@example.edu"],
-        managers=[person.id],
+        managers=[manager.id],
         notify=["failed"],
     ).execute(context)
     (entry,) = globus_sandbox.journal.requests("flows", "POST", "/flows/*/run")
-    urn = f"urn:globus:auth:identity:{person.id}"
+    urns = [f"urn:globus:auth:identity:{identity.id}" for identity in (person, manager)]
     assert entry.body["body"] == {"a": 1, "b": 2}
     assert entry.body["label"].startswith("a label [")
     assert len(entry.body["label"]) <= 64
     assert entry.body["tags"] == ["x", "y"]
-    assert (entry.body["run_monitors"], entry.body["run_managers"]) == ([urn], [urn])
+    assert [entry.body["run_monitors"], entry.body["run_managers"]] == [[urn] for urn in urns]
     assert entry.body["activity_notification_policy"] == {"status": ["FAILED"]}
 
 
@@ -166,6 +168,13 @@ def test_the_default_label_names_dag_task_and_run(globus_sandbox: GlobusSandbox,
     (run,) = runs(globus_sandbox)
     assert run.label.startswith("airflow a_dag a_task manual__x")
     assert len(run.label) == 64
+
+
+def test_the_default_label_names_the_mapped_task(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    context.ti.map_index = 3
+    run_flow().execute(context)
+    (run,) = runs(globus_sandbox)
+    assert run.label.startswith("airflow a_dag a_task [3] a_run [")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +208,7 @@ def test_a_body_that_breaks_the_schema_starts_nothing(globus_sandbox: GlobusSand
         run_flow(body={"a": 1, "b": "two"}).execute(context)
     assert raised.value.code == "FLOW_INPUT_ERROR"
     assert "input schema" in raised.value.advice
-    assert runs(globus_sandbox) == []
+    assert globus_sandbox.journal.count("flows", "POST", "/flows/*/run") == 0
 
 
 def test_who_is_no_starter_is_told_who_can_help(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
@@ -216,6 +225,16 @@ def test_a_deleted_flow(globus_sandbox: GlobusSandbox, context: TaskContext) -> 
     globus_sandbox.world.flows.remove_flow(flow.id)
     with pytest.raises(GlobusNotFoundError):
         run_flow(flow.id, body={"a": 1, "b": 2}).execute(context)
+
+
+def test_a_flow_that_is_deleted_in_between(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    flow = globus_sandbox.add_flow("fleeting", NOTE)
+    seen = json.dumps(GlobusHook().flows_client().get_flow(flow.id).data)
+    globus_sandbox.world.flows.remove_flow(flow.id)
+    globus_sandbox.faults.add({"service": "flows", "method": "GET", "path": f"/flows/{flow.id}", "body": seen})
+    with pytest.raises(GlobusNotFoundError, match="does not know its scope") as raised:
+        run_flow(flow.id).execute(context)
+    assert "Deploy it again" in raised.value.advice
 
 
 def test_an_unknown_title_lists_what_there_is(context: TaskContext) -> None:
@@ -358,10 +377,11 @@ def test_a_person_is_told_which_consent_is_missing(
     assert run.status == "FAILED"  # cancelled: nobody will look after it
 
 
+@pytest.mark.parametrize("worker_wait", [0, 0.3])
 def test_deferred_it_waits_in_the_triggerer_and_tells_each_state_once(
-    globus_sandbox: GlobusSandbox, context: TaskContext, capsys: pytest.CaptureFixture[str]
+    worker_wait: float, globus_sandbox: GlobusSandbox, context: TaskContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    operator = run_flow("wait", deferrable=True, worker_wait=0)
+    operator = run_flow("wait", deferrable=True, worker_wait=worker_wait)
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context)
     trigger = deferred.value.trigger
@@ -394,6 +414,7 @@ def test_without_waiting_it_returns_how_to_find_the_run(globus_sandbox: GlobusSa
     (run,) = runs(globus_sandbox)
     assert result["run_id"] == run.id
     assert result["job_ids"] == [run.id]
+    assert result["url"] == f"{globus_sandbox.url}/runs/{run.id}/logs"
 
 
 def test_killed_it_cancels_the_run(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
@@ -449,3 +470,29 @@ def test_what_a_person_cannot_resume_is_explained(
 def test_a_run_id_must_be_one(operator: Any, context: TaskContext) -> None:
     with pytest.raises(GlobusInputError, match="no UUID"):
         operator(task_id="a_task", run_id="nonsense").execute(context)
+
+
+def test_what_depends_on_the_dag_run_is_rendered(context: TaskContext) -> None:
+    operator = run_flow(
+        "{{ x }}",
+        body={"a": ["{{ x }}"]},
+        run_label="{{ x }}",
+        tags=["{{ x }}"],
+        monitors=["{{ x }}"],
+        managers=["{{ x }}"],
+        collections=["{{ x }}"],
+        output_path="$.{{ x }}",
+    )
+    context["x"] = "y"
+    operator.render_template_fields(context)
+    assert (operator.flow, operator.body, operator.run_label) == ("y", {"a": ["y"]}, "y")
+    assert [operator.tags, operator.monitors, operator.managers, operator.collections] == [["y"]] * 4
+    assert operator.output_path == "$.y"
+
+
+def test_a_log_that_cannot_be_read_is_no_failure(
+    globus_sandbox: GlobusSandbox, context: TaskContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    globus_sandbox.faults.add({"service": "flows", "method": "GET", "path": "/runs/*/log", "status": 403})
+    assert run_flow(output_path="$.added.sum").execute(context) == 3
+    assert "The rest of its log could not be read" in capsys.readouterr().out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from airflow_provider_globus.exceptions import GlobusUnavailableError
+from airflow_provider_globus.exceptions import GlobusJobFailedError, GlobusUnavailableError
 from airflow_provider_globus.operators import flow_runs
 from airflow_provider_globus.operators.flow_runs import GlobusRunFlowOperator, _Starter
 
@@ -163,3 +164,64 @@ def test_a_label_of_another_flow_or_task_is_not_ours(globus_sandbox: GlobusSandb
     other = type(context)()
     operator(run_label="same").execute(other)
     assert len(runs(globus_sandbox)) == 2
+
+
+def test_a_run_is_found_among_many_newer_ones(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die_in(monkeypatch, _Starter, "start", after=True)
+    with pytest.raises(Died):
+        operator().execute(context)
+    (run,) = runs(globus_sandbox)
+    for number in range(120):
+        newer = dataclasses.replace(run, id=f"{number:08d}{run.id[8:]}", label="other", started_at=run.started_at + 1)
+        globus_sandbox.world.flows.runs[newer.id] = newer
+    context.ti.retry()
+    assert operator().execute(context) == {"done": True}
+    assert globus_sandbox.journal.count("flows", "POST", "/flows/*/run") == 1
+
+
+def test_killed_while_looking_it_sends_no_other_start(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    globus_sandbox.faults.add({**RUN, "times": 1, "drop": True})
+    killed = operator()
+    killed.on_kill()
+    with pytest.raises(GlobusJobFailedError, match="killed before its run was known"):
+        killed.execute(context)
+    assert globus_sandbox.journal.count("flows", "POST", "/flows/*/run") == 1
+    assert runs(globus_sandbox) == []
+
+
+def test_a_run_that_only_speaks_of_the_token_is_not_ours(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die_in(monkeypatch, _Starter, "start", after=False)
+    dying = operator()
+    with pytest.raises(Died):
+        dying.execute(context)
+    token = context.store.values["globus_job"]["key"]
+    client = dying.hook.specific_flow_client(dying.hook.flow("note"))
+    foreign = client.run_flow({}, label=f"what became of [{token}]?")["run_id"]
+    context.ti.retry()
+    assert operator().execute(context) == {"done": True}
+    assert [run.label.endswith(f"[{token}]") for run in runs(globus_sandbox) if run.id != foreign] == [True]
+
+
+def test_another_label_is_no_other_run(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    for label in ("a", "b"):
+        with pytest.raises(TaskDeferred):
+            operator("wait", deferrable=True, run_label=label).execute(context)
+        context.ti.retry()
+    assert len(runs(globus_sandbox)) == 1
+
+
+def test_what_adopting_a_run_has_told_is_not_told_again(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    with pytest.raises(TaskDeferred):
+        operator("wait", deferrable=True).execute(context)
+    (run,) = runs(globus_sandbox)
+    flows = globus_sandbox.world.flows
+    with flows.changed:
+        assert flows.changed.wait_for(lambda: [entry.code for entry in run.log][-1:] == ["WaitStarted"], 10)
+    context.ti.retry()
+    with pytest.raises(TaskDeferred) as adopted:
+        operator("wait", deferrable=True).execute(context)
+    assert [line.partition(":")[0] for line in adopted.value.trigger.memory["told"]][-1] == "WaitStarted"

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_globus.exceptions import (
     GlobusBadRequestError,
+    GlobusError,
     GlobusFlowNameError,
     GlobusInputError,
     GlobusNotFoundError,
@@ -25,6 +26,7 @@ DEFINITION = {"StartAt": "Note", "States": {"Note": {"Type": "Pass", "End": True
 OTHER = {"StartAt": "Other", "States": {"Other": {"Type": "Pass", "End": True}}}
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 WRITES = ("POST", "PUT")
+PERSON = "urn:globus:auth:identity:5a4db0c5-0000-4000-8000-0000000000bb"
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,10 @@ def test_creates_then_leaves_it_alone(globus_sandbox: GlobusSandbox, context: Ta
         {"keywords": ["a", "b"]},
         {"flow_viewers": ["public"]},
         {"flow_starters": ["all_authenticated_users"]},
+        {"flow_administrators": [PERSON]},
+        {"run_managers": [PERSON]},
+        {"run_monitors": [PERSON]},
+        {"subscription_id": "DEFAULT"},
     ],
 )
 def test_changes_what_differs_and_only_that(
@@ -180,3 +186,61 @@ def test_deletes_none_of_several(globus_sandbox: GlobusSandbox, context: TaskCon
     with pytest.raises(GlobusFlowNameError):
         GlobusDeleteFlowOperator(task_id="delete", flow="Publish").execute(context)
     assert len(stored(globus_sandbox)) == 2
+
+
+def test_without_a_schema_runs_may_be_given_anything(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    deploy(input_schema=None).execute(context)
+    (flow,) = stored(globus_sandbox)
+    assert flow.input_schema == {}
+
+
+@pytest.mark.parametrize("change", [{"definition": DEFINITION | {"StartAt": "Nowhere"}}, {"input_schema": {"type": 3}}])
+@pytest.mark.parametrize("existing", [False, True])
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    change: dict[str, Any], existing: bool, globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
+    if existing:
+        globus_sandbox.add_flow("Publish", DEFINITION)
+    with pytest.raises(GlobusBadRequestError):
+        deploy(**change).execute(context)
+    assert writes(globus_sandbox) == []
+
+
+def test_a_flow_that_is_administered_is_found_by_its_title(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    owner = globus_sandbox.add_identity("owner@example.edu")
+    ours = [f"urn:globus:auth:identity:{globus_sandbox.client_id}"]
+    theirs = globus_sandbox.add_flow("Publish", DEFINITION, owner=owner.username, administrators=ours)
+    result = deploy().execute(context)
+    assert (result["action"], result["flow_id"]) == ("updated", theirs.id)
+
+
+def test_a_flow_that_is_only_seen_is_another(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    owner = globus_sandbox.add_identity("owner@example.edu")
+    theirs = globus_sandbox.add_flow("Publish", OTHER, owner=owner.username, viewers=["public"])
+    result = deploy().execute(context)
+    assert result["action"] == "created"
+    assert result["flow_id"] != theirs.id
+    assert theirs.definition == OTHER
+
+
+def test_the_default_subscription_is_whichever_there_is(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    deploy(subscription_id="DEFAULT").execute(context)
+    (flow,) = stored(globus_sandbox)
+    flow.subscription_id = "5a4db0c5-0000-4000-8000-0000000000cc"
+    assert deploy(subscription_id="DEFAULT").execute(context)["action"] == "unchanged"
+
+
+def test_a_policy_is_asked_for(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    policy = "5a4db0c5-0000-4000-8000-0000000000dd"
+    with pytest.raises(GlobusError):
+        deploy(authentication_policy_id=policy).execute(context)
+    (entry,) = globus_sandbox.journal.requests("flows", "POST", "/flows")
+    assert entry.body["authentication_policy_id"] == policy
+
+
+def test_what_depends_on_the_dag_run_is_rendered(context: TaskContext) -> None:
+    operator = deploy(title="{{ x }}", definition={"StartAt": "{{ x }}"}, flow_starters=["{{ x }}"], flow_id="{{ x }}")
+    context["x"] = "y"
+    operator.render_template_fields(context)
+    assert (operator.title, operator.definition, operator.flow_starters) == ("y", {"StartAt": "y"}, ["y"])
+    assert operator.flow_id == "y"

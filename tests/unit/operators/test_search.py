@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_globus.exceptions import (
     GlobusIndexNameError,
@@ -42,8 +43,9 @@ def entries(count: int) -> list[dict[str, Any]]:
     return [{"subject": f"s{number:03d}", "content": {"title": "scan", "number": number}} for number in range(count)]
 
 
-def test_what_is_put_in_is_found(context: TaskContext) -> None:
+def test_what_is_put_in_is_found(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
     result = ingest().execute(context)
+    assert result["index_id"] in globus_sandbox.world.search.indexes
     assert (result["subjects"], result["count"]) == (["globus://data/scan_1/"], 1)
     found = query(q="foraminifera").execute(context)
     assert found["total"] == found["count"] == 1
@@ -74,7 +76,9 @@ def test_many_records_in_portions(
     monkeypatch.setattr(search, "_INGEST_BYTES", 2_000)
     given: Any = json.dumps(entries(30)) if as_text else entries(30)
     assert ingest(entries=given).execute(context)["count"] == 30
-    assert globus_sandbox.journal.count("search", "POST", "*/ingest") > 1
+    sent = globus_sandbox.journal.count("search", "POST", "*/ingest")
+    assert sent > 1
+    assert len({entry.path for entry in globus_sandbox.journal.requests("search", "GET", "/v1/task/*")}) == sent
     found = query(limit=25, sort=[{"field_name": "number", "order": "desc"}]).execute(context)
     assert found["total"] == 30
     assert [record["content"]["number"] for record in found["records"]] == list(range(29, 4, -1))
@@ -165,3 +169,69 @@ def test_nothing_found_may_be_a_failure(context: TaskContext) -> None:
 def test_limits_that_cannot_be(limit: int) -> None:
     with pytest.raises(GlobusInputError, match="limit"):
         query(limit=limit)
+
+
+def test_each_record_may_say_who_sees_it(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    given = [*entries(1), {"subject": "s", "content": {}, "visible_to": ["all_authenticated_users"]}]
+    ingest(entries=given, visible_to="public").execute(context)
+    (entry,) = globus_sandbox.journal.requests("search", "POST", "*/ingest")
+    sent = entry.body["ingest_data"]["gmeta"]
+    assert [record["visible_to"] for record in sent] == [["public"], ["all_authenticated_users"]]
+
+
+def test_the_advanced_language(context: TaskContext) -> None:
+    ingest(entries=entries(5)).execute(context)
+    found = query(q="title:scan AND number:3", advanced=True).execute(context)
+    assert [record["subject"] for record in found["records"]] == ["s003"]
+
+
+def test_of_many_subjects_the_first_are_returned_and_facets_are_counted_once(
+    globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
+    result = ingest(entries=entries(130)).execute(context)
+    assert (len(result["subjects"]), result["count"]) == (100, 130)
+    facets = [{"name": "titles", "type": "terms", "field_name": "title", "size": 3}]
+    assert query(limit=200, facets=facets).execute(context)["facets"][0]["buckets"][0]["count"] == 130
+    asked = globus_sandbox.journal.requests("search", "POST", "*/search")
+    assert ["facets" in entry.body for entry in asked] == [True, False]
+
+
+def test_a_retry_waits_for_what_was_sent(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    started = ingest(wait_for_completion=False).execute(context)
+    context.ti.retry()
+    assert ingest().execute(context)["count"] == 1
+    assert context.ti.xcoms["globus_job_ids"] == started["job_ids"]
+    assert globus_sandbox.journal.count("search", "POST", "*/ingest") == 1
+
+
+def test_what_depends_on_the_dag_run_is_rendered(context: TaskContext) -> None:
+    operator = ingest(index="{{ x }}", subject="{{ x }}", content={"a": "{{ x }}"}, visible_to=["{{ x }}"])
+    asking = query(index="{{ x }}", q="{{ x }}", filters=[{"values": ["{{ x }}"]}])
+    context["x"] = "y"
+    for each in (operator, asking):
+        each.render_template_fields(context)
+    assert (operator.index, operator.subject, operator.content) == ("y", "y", {"a": "y"})
+    assert (operator.visible_to, asking.index, asking.q) == (["y"], "y", "y")
+    assert asking.filters == [{"values": ["y"]}]
+
+
+def test_killed_it_says_that_search_goes_on(context: TaskContext, capsys: pytest.CaptureFixture[str]) -> None:
+    operator = ingest(deferrable=True, worker_wait=0)
+    with pytest.raises(TaskDeferred):
+        operator.execute(context)
+    operator.on_kill()
+    assert "Not cancelling the Search task" in capsys.readouterr().out
+
+
+def test_records_are_public_unless_the_author_says_otherwise(
+    globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
+    ingest().execute(context)
+    (entry,) = globus_sandbox.journal.requests("search", "POST", "*/ingest")
+    assert [record["visible_to"] for record in entry.body["ingest_data"]["gmeta"]] == [["public"]]
+
+
+@pytest.mark.parametrize("given", [{}, {"entries": [], "subject": "s", "content": {}}])
+def test_one_record_or_many_but_not_both_nor_none(given: dict[str, Any]) -> None:
+    with pytest.raises(GlobusInputError, match="either entries, or subject"):
+        GlobusSearchIngestOperator(task_id="a_task", index="catalogue", **given)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from tests.unit.conftest import TaskContext
 
+RESPOND = {"service": "flows", "method": "POST", "path": "*/respond", "times": 1}
+
 
 def respond(**arguments: Any) -> GlobusRespondWebInputOperator:
     return GlobusRespondWebInputOperator(task_id="respond", **arguments)
@@ -62,3 +64,28 @@ def test_ids_must_be_ids(context: TaskContext) -> None:
 
 def test_the_flow_used_here_is_one(globus_sandbox: GlobusSandbox) -> None:
     assert {state["Type"] for state in APPROVAL["States"].values()} == {"CreateWebInput", "AwaitWebInput"}
+
+
+def test_a_lost_answer_is_no_failure(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    run_id, question = ask(globus_sandbox)
+    globus_sandbox.faults.add(RESPOND | {"drop_after": True})
+    assert respond(web_input_id=question["id"], response="Approve").execute(context) == "Approve"
+    run = globus_sandbox.world.flows.wait(run_id, "SUCCEEDED")
+    assert run.details["output"]["answer"]["response"] == "yes"
+
+
+def test_an_answer_that_got_lost_on_its_way_is_given_again(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    run_id, question = ask(globus_sandbox)
+    globus_sandbox.faults.add(RESPOND | {"drop": True})
+    assert respond(web_input_id=question["id"], response="Approve").execute(context) == "Approve"
+    globus_sandbox.world.flows.wait(run_id, "SUCCEEDED")
+
+
+def test_a_label_that_two_options_have_is_ambiguous(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    _, question = ask(globus_sandbox)
+    for option in globus_sandbox.world.flows.web_inputs[question["id"]].options:
+        option.label = "Approve"
+    with pytest.raises(GlobusInputError, match="'Approve' is ambiguous"):
+        respond(web_input_id=question["id"], response="Approve").execute(context)
+    chosen = question["options"][1]["option_id"]
+    assert respond(web_input_id=question["id"], response=chosen).execute(context) == "Approve"

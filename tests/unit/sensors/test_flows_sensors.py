@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from airflow_provider_globus.exceptions import GlobusInputError, GlobusJobFailedError, GlobusJobLostError
+from airflow_provider_globus.exceptions import (
+    GlobusInputError,
+    GlobusJobFailedError,
+    GlobusJobInactiveError,
+    GlobusJobLostError,
+)
 from airflow_provider_globus.hooks.globus import GlobusHook
 from airflow_provider_globus.operators.web_inputs import GlobusRespondWebInputOperator
 from airflow_provider_globus.sensors.flows import GlobusFlowRunSensor, GlobusWebInputSensor
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from tests.unit.conftest import TaskContext
 
 NOTE = {"StartAt": "Note", "States": {"Note": {"Type": "Pass", "Parameters": {"n": 3}, "End": True}}}
+WAIT = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
 FAIL = {"StartAt": "Refuse", "States": {"Refuse": {"Type": "Fail", "Error": "TooDark", "Cause": "The lamp is off"}}}
 UNKNOWN = "5a4db0c5-0000-4000-8000-0000000000ff"
 
@@ -26,6 +32,15 @@ UNKNOWN = "5a4db0c5-0000-4000-8000-0000000000ff"
 def start(globus: GlobusSandbox, definition: dict[str, Any]) -> str:
     flow = globus.add_flow("a flow", definition)
     return str(GlobusHook().specific_flow_client(flow.id).run_flow({})["run_id"])
+
+
+def waiting(globus: GlobusSandbox) -> Any:
+    """A run that has come to its wait."""
+    flows = globus.world.flows
+    run = flows.runs[start(globus, WAIT)]
+    with flows.changed:
+        assert flows.changed.wait_for(lambda: [entry.code for entry in run.log][-1:] == ["WaitStarted"], 10)
+    return run
 
 
 def run_sensor(run_id: str, **changes: Any) -> GlobusFlowRunSensor:
@@ -110,3 +125,49 @@ def test_waits_in_the_triggerer_for_the_answer(globus_sandbox: GlobusSandbox, co
 
     event: Any = asyncio.run(fires())
     assert sensor.execute_complete(context, event.payload)["status"] == "closed"
+
+
+def test_a_log_that_cannot_be_read_is_no_failure(
+    globus_sandbox: GlobusSandbox, context: TaskContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = start(globus_sandbox, NOTE)
+    globus_sandbox.world.flows.wait(run_id, "SUCCEEDED")
+    globus_sandbox.faults.add({"service": "flows", "method": "GET", "path": "/runs/*/log", "status": 403})
+    assert run_sensor(run_id, output_path="$.n").execute(context) == 3
+    assert "could not be read" in capsys.readouterr().out
+
+
+def test_each_state_is_told_once_over_the_deferral(
+    globus_sandbox: GlobusSandbox, context: TaskContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = waiting(globus_sandbox).id
+    with pytest.raises(TaskDeferred) as deferred:
+        run_sensor(run_id, deferrable=True).execute(context)
+    globus_sandbox.clock.advance(3601)
+
+    async def fires() -> Any:
+        return await anext(aiter(deferred.value.trigger.run()))
+
+    event: Any = asyncio.run(fires())
+    assert run_sensor(run_id, deferrable=True).execute_complete(context, event.payload) == {}
+    told = capsys.readouterr().out.splitlines()
+    for code in ("FlowStarted", "WaitStarted", "WaitCompleted", "FlowSucceeded"):
+        assert sum(f"{code}:" in line for line in told) == 1, code
+
+
+def test_a_suspension_is_borne_for_the_grace(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    run = waiting(globus_sandbox)
+    run.status, run.details = "INACTIVE", {"code": "ConsentRequired", "description": "Consent!"}
+    with pytest.raises(TaskDeferred) as deferred:
+        run_sensor(run.id, deferrable=True, inactive_grace=60).execute(context)
+    assert deferred.value.trigger.rules == {"inactive_grace": 60}
+    assert "suspended_since" in deferred.value.trigger.memory
+    with pytest.raises(GlobusJobInactiveError, match="Consent!"):
+        run_sensor(run.id, inactive_grace=0).execute(context)
+    assert run.status == "INACTIVE"
+
+
+def test_a_path_that_is_none_is_refused_before_any_look(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    with pytest.raises(GlobusInputError, match="no JSONPath"):
+        run_sensor(UNKNOWN, output_path="$[").execute(context)
+    assert globus_sandbox.journal.requests("flows") == []

@@ -97,6 +97,8 @@ def test_evaluates(expression: str, value: Any) -> None:
         "f'{n:>1000000}'",
         "f'{name!r}'",
         "'%1000000000d' % n",
+        "'%5d' % n",
+        "1 << 2",
         "getattr('n.__class__').x",
         "len.__globals__",
         "str.mro()",
