@@ -93,6 +93,9 @@ class Driver:
                 if answer is None and error is None:
                     return
                 self.effect = None
+            elif isinstance(effect, Sleep) and self.state.world.clock.time() >= effect.until:
+                # Nothing to wait for; a loop may come by here a thousand times.
+                continue
             else:
                 self.effect = effect
                 if isinstance(effect, AwaitResponse):

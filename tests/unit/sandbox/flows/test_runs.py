@@ -352,6 +352,18 @@ def test_older_addresses(lab: Lab) -> None:
         client.get(f"/flows/{lab.person.id}/runs/{run.id}")
 
 
+def test_a_loop_that_comes_by_a_wait_a_thousand_times(lab: Lab) -> None:
+    more = {"Variable": "$.n.is", "NumericLessThan": 1200, "Next": "Wait"}
+    states: dict[str, Any] = {
+        "Begin": {"Type": "Pass", "Result": {"is": 0}, "ResultPath": "$.n", "Next": "Wait"},
+        "Wait": {"Type": "Wait", "Timestamp": "2020-01-01T00:00:00Z", "Next": "Count"},
+        "Count": {"Type": "ExpressionEval", "Parameters": {"is.=": "n['is'] + 1"}, "ResultPath": "$.n", "Next": "More"},
+        "More": {"Type": "Choice", "Choices": [more], "Default": "Done"},
+        "Done": {"Type": "Pass", "End": True},
+    }
+    assert lab.output({"StartAt": "Begin", "States": states}) == {"n": {"is": 1200}}
+
+
 def test_a_hundred_runs_at_once(lab: Lab) -> None:
     flow = lab.sandbox.add_flow("waiting", WAIT)
     client = lab.flow_client(flow)
