@@ -18,6 +18,7 @@ from airflow_provider_globus.exceptions import (
     GlobusSubmissionUnknownError,
     GlobusUnavailableError,
 )
+from airflow_provider_globus.looks import look_for
 
 if TYPE_CHECKING:
     import logging
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_globus.hooks.globus import GlobusHook
 
-#: Seconds after which the group is looked at when no answer came; the service may still be busy accepting.
-_LOOKS = (1.0, 3.0, 6.0)
+#: Times that a batch is sent when no answer comes.
+_SENDS = 4
+
+#: Times that tasks which no submission accounts for are counted, and seconds in between.
+_COUNTS, _RECOUNT_SECONDS = 3, 1.0
 
 
 class TaskGroup(NamedTuple):
@@ -122,12 +126,9 @@ class Sender:
         if self._group is None:
             raise self._unknown("An earlier try ended while it was submitting.")
         self._log.info("Looking whether the task group %s has what an earlier try sent.", self._group.id)
-        for pause in (0.0, *_LOOKS):
-            if self._stop.wait(pause):
-                raise GlobusJobFailedError("The task was killed before its function was submitted.")
-            if found := self._new_tasks():
-                self._adopt(found, batches[self._batches_accepted(batches) :])
-                return
+        killed = GlobusJobFailedError("The task was killed before its function was submitted.")
+        if found := look_for(self._new_tasks, stop=self._stop, killed=killed, at_once=True):
+            self._adopt(found, batches[self._batches_accepted(batches) :])
 
     def _batches_accepted(self, batches: Sequence[Sequence[str]]) -> int:
         number, tasks = 0, 0
@@ -137,15 +138,15 @@ class Sender:
         return number
 
     def _send_batch(self, function_id: str, batch: Sequence[str]) -> None:
-        for look in range(len(_LOOKS) + 1):
+        for sent in range(1, _SENDS + 1):
             try:
                 answer = self._post(function_id, batch)
             except GlobusUnavailableError as error:
                 if self._group is None:
                     raise self._unknown(error.message) from None
-                if self._look_for(batch, error):
+                if self._was_accepted(batch, error):
                     return
-                if look == len(_LOOKS):
+                if sent == _SENDS:
                     raise
             else:
                 self._accept([str(task_id) for task_id in answer["tasks"][function_id]])
@@ -160,17 +161,15 @@ class Sender:
         doing = f"submitting {what} to the Compute endpoint {self._endpoint_id}"
         return self._hook.call(doing, client.submit, self._endpoint_id, body)
 
-    def _look_for(self, batch: Sequence[str], error: GlobusError) -> bool:
+    def _was_accepted(self, batch: Sequence[str], error: GlobusError) -> bool:
         """Whether the service accepted a batch without our hearing of it."""
         assert self._group is not None
         self._log.warning("%s Looking whether the task group %s has it.", error.message, self._group.id)
-        for pause in _LOOKS:
-            if self._stop.wait(pause):
-                raise error
-            if found := self._new_tasks():
-                self._adopt(found, [batch])
-                return True
-        return False
+        found = look_for(self._new_tasks, stop=self._stop, killed=error)
+        if found is None:
+            return False
+        self._adopt(found, [batch])
+        return True
 
     def _new_tasks(self) -> list[str]:
         assert self._group is not None
@@ -181,7 +180,7 @@ class Sender:
 
     def _adopt(self, found: list[str], batches: Sequence[Sequence[str]]) -> None:
         """Take over tasks that an unheard answer told of; a submission is accepted as a whole."""
-        for _ in _LOOKS:
+        for _ in range(_COUNTS):
             for count in range(1, len(batches) + 1):
                 if sum(map(len, batches[:count])) == len(found):
                     self._ordered = self._ordered and len(found) == 1
@@ -189,7 +188,7 @@ class Sender:
                     self._accept(found)
                     return
             # The service may still be writing them down.
-            self._stop.wait(_LOOKS[0])
+            self._stop.wait(_RECOUNT_SECONDS)
             found = self._new_tasks()
         raise self._unknown(f"The task group holds {len(found)} tasks that no submission of ours accounts for.")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from airflow_provider_globus.exceptions import GlobusNotFoundError
 
 if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
@@ -144,6 +147,23 @@ class Condition(JobService):
     def cancel(self, hook: GlobusHook, job_id: str) -> str:
         """There is nothing to cancel."""
         return "nothing runs at Globus"
+
+
+def fetch_each(job_ids: Iterable[str], ask: Callable[[str], Document], pause: float) -> dict[str, Document]:
+    """
+    Ask after jobs one by one, for services that answer for one at a time.
+
+    :param ask: asks after one.
+    :param pause: seconds between two questions.
+    :return: a document for each job; those that the service does not know are missing.
+    """
+    found: dict[str, Document] = {}
+    for number, job_id in enumerate(job_ids):
+        if number:
+            time.sleep(pause)
+        with suppress(GlobusNotFoundError):
+            found[job_id] = ask(job_id)
+    return found
 
 
 def human_bytes(count: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from airflow_provider_globus.exceptions import (
     GlobusConflictError,
     GlobusNotFoundError,
 )
-from airflow_provider_globus.jobs.base import Condition, Document, JobService, Outcome, Verdict
+from airflow_provider_globus.jobs.base import Condition, Document, JobService, Outcome, Verdict, fetch_each
 
 if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
@@ -49,13 +48,8 @@ class FlowRuns(JobService):
     def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
         """Ask after runs; some documents carry the ``log``'s latest entries, all of them their ``url``."""
         found = {} if len(job_ids) == 1 else _unfinished(hook, job_ids)
-        for number, run_id in enumerate(job_id for job_id in job_ids if job_id not in found):
-            if number:
-                time.sleep(self.pause)
-            try:
-                found[run_id] = run_document(hook, run_id)
-            except GlobusNotFoundError:
-                continue
+        others = [job_id for job_id in job_ids if job_id not in found]
+        found |= fetch_each(others, lambda run_id: run_document(hook, run_id), self.pause)
         waiting = [run_id for run_id, run in found.items() if run["status"] in UNFINISHED]
         # Which ones is left to chance, since nothing is kept from round to round. Not a secret, either.
         for run_id in random.sample(waiting, min(len(waiting), _LOGS)):
@@ -138,14 +132,12 @@ class WebInputs(Condition):
         if asking:
             found |= _questions(hook, asking)
         client = hook.flows_client(polling=True)
-        for job_id in job_ids:
-            kind, _, web_input_id = job_id.partition(":")
-            if kind == "closed":
-                try:
-                    doing = f"asking after web input {web_input_id}"
-                    found[job_id] = hook.call(doing, client.get_web_input, web_input_id)
-                except GlobusNotFoundError:
-                    continue
+
+        def ask(job_id: str) -> Document:
+            web_input_id = job_id.partition(":")[2]
+            return hook.call(f"asking after web input {web_input_id}", client.get_web_input, web_input_id)
+
+        found |= fetch_each([job_id for job_id in job_ids if job_id.startswith("closed:")], ask, self.pause)
         for document in found.values():
             if "run" in document:
                 document["url"] = FlowRuns().url(hook.settings.web_app_url, str(document["run"]["id"]))
@@ -341,15 +333,9 @@ def _questions(hook: GlobusHook, run_ids: Sequence[str]) -> dict[str, Document]:
         found[f"open:{run_id}"] = hook.call(doing, client.get_web_input, web_input_id)
     quiet = [run_id for run_id in run_ids if f"open:{run_id}" not in found]
     unfinished = _unfinished(hook, quiet) if len(quiet) > 1 else {}
-    for run_id in quiet:
-        if run_id in unfinished:
-            found[f"open:{run_id}"] = {}
-            continue
-        try:
-            run = run_document(hook, run_id)
-        except GlobusNotFoundError:
-            continue
+    others = [run_id for run_id in quiet if run_id not in unfinished]
+    runs = unfinished | fetch_each(others, lambda run_id: run_document(hook, run_id), WebInputs.pause)
+    for run_id, run in runs.items():
         ended = run["status"] not in UNFINISHED
         found[f"open:{run_id}"] = {"ended": run["status"]} if ended else {}
-        time.sleep(FlowRuns.pause)
     return found

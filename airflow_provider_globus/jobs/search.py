@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.exceptions import GlobusNotFoundError
-from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict
+from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict, fetch_each
 
 if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
@@ -30,15 +28,11 @@ class SearchTasks(JobService):
     def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
         """Ask after tasks, one by one."""
         client = hook.search_client(polling=True)
-        found: dict[str, Document] = {}
-        for number, task_id in enumerate(job_ids):
-            if number:
-                time.sleep(self.pause)
-            try:
-                found[task_id] = hook.call(f"asking after Search task {task_id}", client.get_task, task_id)
-            except GlobusNotFoundError:
-                continue
-        return found
+
+        def ask(task_id: str) -> Document:
+            return hook.call(f"asking after Search task {task_id}", client.get_task, task_id)
+
+        return fetch_each(job_ids, ask, self.pause)
 
     def settled(self, document: Document) -> bool:
         """A task that has ended stays so, and need not be asked after again."""

@@ -8,26 +8,29 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import (
-    GlobusBadRequestError,
     GlobusConflictError,
     GlobusConsentRequiredError,
     GlobusError,
     GlobusJobFailedError,
     GlobusJobRejectedError,
-    GlobusNotFoundError,
     GlobusUnavailableError,
 )
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.flows import ROLES, UNFINISHED, FlowRuns, run_document
 from airflow_provider_globus.links import GlobusFlowRunLink
+from airflow_provider_globus.looks import look_for
 from airflow_provider_globus.operators.base import GlobusOperator
+from airflow_provider_globus.operators.documents import read_json
 from airflow_provider_globus.operators.flow_input import resolve_input
 from airflow_provider_globus.operators.flow_output import check_output_path, select_output
 from airflow_provider_globus.operators.job import GlobusJobOperator
+from airflow_provider_globus.operators.labels import default_label
 from airflow_provider_globus.operators.principals import principal_urns
 
 if TYPE_CHECKING:
+    import threading
+
     from airflow.sdk import Context
 
     from airflow_provider_globus.exceptions import GlobusJobError
@@ -43,11 +46,8 @@ MOST_NAMED = 16
 
 _TOKEN_LENGTH = 12
 
-#: Seconds after which runs are looked for when no answer came; the service may still be busy accepting.
-_LOOKS = (1.0, 3.0, 6.0)
-
-#: What Globus Auth says of the scope of a flow that was deleted.
-_UNKNOWN_SCOPE = "UNKNOWN_SCOPE_ERROR"
+#: Times that a start is sent when no answer comes.
+_STARTS = 3
 
 #: Times that a run is resumed before whoever needs a consent is told.
 _RESUMPTIONS = 5
@@ -159,23 +159,9 @@ class GlobusRunFlowOperator(GlobusJobOperator):
             "run_managers": principal_urns(self.hook, self.managers),
             "activity_notification_policy": {"status": [event.upper() for event in self.notify]},
         }
-        self._validate(flow_id, request)
-        return {"flow_id": flow_id, "request": request}
-
-    def _validate(self, flow_id: str, request: dict[str, Any]) -> None:
         doing = f"checking the input for the flow {self.flow!r}"
-        try:
-            self.hook.call(doing, self.hook.specific_flow_client(flow_id).validate_run, **request)
-        except GlobusBadRequestError as error:
-            if error.code != _UNKNOWN_SCOPE:
-                raise
-            raise GlobusNotFoundError(
-                f"There is no flow {self.flow!r} ({flow_id}) any more: Globus Auth does not know its scope.",
-                advice="Deploy it again, or correct the operator's flow.",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-            ) from None
+        self.hook.call(doing, self.hook.specific_flow_client(flow_id).validate_run, **request)
+        return {"flow_id": flow_id, "request": request}
 
     def reserve(self) -> str:
         """The token that ends the run's label."""
@@ -183,23 +169,11 @@ class GlobusRunFlowOperator(GlobusJobOperator):
 
     def submit(self, document: dict[str, Any], key: str | None) -> list[str]:
         """Start the run, unless one with this token is there."""
-        starter = _Starter(self, document["flow_id"], document["request"], str(key))
+        starter = _Starter(self, document["flow_id"], document["request"], str(key), self._killed)
         return [starter.recover() or starter.start() if self._resumed else starter.start()]
 
-    def stopped(self, seconds: float) -> bool:
-        """Wait, or less when the task is killed; tells whether it was."""
-        return self._killed.wait(seconds)
-
     def _body(self) -> dict[str, Any]:
-        body = {} if self.body is None else self.body
-        if isinstance(body, str):
-            try:
-                body = json.loads(body)
-            except ValueError:
-                raise self.refuse(
-                    f"body is text that is not JSON: {body[:80]!r}.",
-                    "Pass a dict, also with XComArgs in it, or set render_template_as_native_obj=True on the DAG.",
-                ) from None
+        body = read_json(self, "body", {} if self.body is None else self.body)
         if not isinstance(body, Mapping):
             raise self.refuse(f"body must be a dict, not {type(body).__name__}.")
         try:
@@ -208,11 +182,7 @@ class GlobusRunFlowOperator(GlobusJobOperator):
             raise self.refuse(f"body cannot be written as JSON: {error}.", "Use text, numbers, lists, dicts.") from None
 
     def _label(self, context: Context) -> str:
-        label = self.run_label
-        if label is None:
-            ti = context["ti"]
-            number = f" [{ti.map_index}]" if isinstance(ti.map_index, int) and ti.map_index >= 0 else ""
-            label = f"airflow {ti.dag_id} {ti.task_id}{number} {ti.run_id}"
+        label = default_label(context) if self.run_label is None else self.run_label
         # Room for the token, which a blank and brackets set apart.
         return label[: LABEL_LENGTH - _TOKEN_LENGTH - 3].strip()
 
@@ -262,42 +232,49 @@ class GlobusRunFlowOperator(GlobusJobOperator):
 class _Starter:
     """Starts one run; what could start it twice looks first."""
 
-    def __init__(self, operator: GlobusRunFlowOperator, flow_id: str, request: dict[str, Any], token: str) -> None:
+    def __init__(
+        self,
+        operator: GlobusRunFlowOperator,
+        flow_id: str,
+        request: dict[str, Any],
+        token: str,
+        stop: threading.Event,
+    ) -> None:
         self._operator = operator
         self._hook = operator.hook
         self._flow_id = flow_id
         self._token = token
+        self._stop = stop
         self._request = request | {"label": f"{request['label']} [{token}]"}
 
     def recover(self) -> str | None:
         """The run of an earlier try, whose request may still be on its way."""
         self._operator.log.info("Looking whether Globus has a run of an earlier try (%s).", self._request["label"])
-        return self._look((0.0, *_LOOKS))
+        return self._look(at_once=True)
 
     def start(self) -> str:
         """Send the start until it is known to be accepted."""
         client = self._hook.specific_flow_client(self._flow_id, resend=False)
         doing = f"starting the flow {self._operator.flow!r}"
-        for _ in _LOOKS:
+        for _ in range(_STARTS):
             try:
                 return str(self._hook.call(doing, client.run_flow, **self._request)["run_id"])
             except GlobusUnavailableError as error:
                 unanswered = error
             self._operator.log.warning("%s Looking whether the run was started.", unanswered.message)
-            if run_id := self._look(_LOOKS):
+            if run_id := self._look():
                 return run_id
         raise unanswered
 
-    def _look(self, pauses: Sequence[float]) -> str | None:
-        for pause in pauses:
-            if self._operator.stopped(pause):
-                raise GlobusJobFailedError("The task was killed before its run was known to have started.")
-            if runs := self._runs():
-                oldest, *others = sorted(runs, key=lambda run: (run["start_time"], run["run_id"]))
-                self._operator.log.info("Adopting run %s, which was started already.", oldest["run_id"])
-                self._cancel(others)
-                return str(oldest["run_id"])
-        return None
+    def _look(self, *, at_once: bool = False) -> str | None:
+        killed = GlobusJobFailedError("The task was killed before its run was known to have started.")
+        runs = look_for(self._runs, stop=self._stop, killed=killed, at_once=at_once)
+        if runs is None:
+            return None
+        oldest, *others = sorted(runs, key=lambda run: (run["start_time"], run["run_id"]))
+        self._operator.log.info("Adopting run %s, which was started already.", oldest["run_id"])
+        self._cancel(others)
+        return str(oldest["run_id"])
 
     def _runs(self) -> list[dict[str, Any]]:
         client = self._hook.flows_client()

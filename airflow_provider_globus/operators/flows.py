@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import (
@@ -12,6 +13,7 @@ from airflow_provider_globus.exceptions import (
     GlobusNotFoundError,
     GlobusUnavailableError,
 )
+from airflow_provider_globus.looks import look_for
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.operators.documents import read_document
 from airflow_provider_globus.operators.principals import principal_urns
@@ -23,9 +25,6 @@ TITLE_LENGTH = 128
 
 #: Who may do what with a flow, in the words of the Flows API.
 _PRINCIPALS = ("flow_viewers", "flow_starters", "flow_administrators", "run_managers", "run_monitors")
-
-#: Seconds after which flows are looked for when no answer came.
-_LOOKS = (1.0, 3.0, 6.0)
 
 
 class GlobusDeployFlowOperator(GlobusOperator):
@@ -124,6 +123,15 @@ class GlobusDeployFlowOperator(GlobusOperator):
         doing = f"updating the flow {self.title!r}"
         return self._report("updated", self.hook.call(doing, client.update_flow, existing["id"], **changes))
 
+    def on_kill(self) -> None:
+        """Look no longer for a flow whose creation was not answered."""
+        self._killed.set()
+
+    @cached_property
+    def _killed(self) -> threading.Event:
+        # Made on first use: an operator of a DAG that Airflow copies must not hold a lock.
+        return threading.Event()
+
     def _wanted(self, context: Context) -> dict[str, Any]:
         if not isinstance(self.title, str) or not 0 < len(self.title.strip()) <= TITLE_LENGTH:
             raise self.refuse(f"title {self.title!r} must have 1 to {TITLE_LENGTH} characters.")
@@ -179,16 +187,9 @@ class GlobusDeployFlowOperator(GlobusOperator):
         except GlobusUnavailableError as error:
             # The service may have made it without our hearing of it: another one would be one too many.
             self.log.warning("%s Looking whether the flow was created.", error.message)
-            if (created := self._look_again()) is None:
+            if (created := look_for(self._existing, stop=self._killed, killed=error)) is None:
                 raise
             return created
-
-    def _look_again(self) -> dict[str, Any] | None:
-        for pause in _LOOKS:
-            time.sleep(pause)
-            if (found := self._existing()) is not None:
-                return found
-        return None
 
     def _report(self, action: str, flow: Mapping[str, Any]) -> dict[str, Any]:
         self.log.info("The flow %r (%s) is %s.", flow["title"], flow["id"], action)

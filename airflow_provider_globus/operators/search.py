@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import GlobusNothingFoundError
 from airflow_provider_globus.operators.base import GlobusOperator
+from airflow_provider_globus.operators.documents import read_json
 from airflow_provider_globus.operators.job import GlobusJobOperator
 from airflow_provider_globus.operators.principals import principal_urns
 
@@ -120,12 +121,7 @@ class GlobusSearchIngestOperator(GlobusJobOperator):
         if self.entries is None:
             entry = {"subject": self.subject, "content": self.content, "id": self.entry_id}
             return [{name: value for name, value in entry.items() if value is not None}]
-        entries = self.entries
-        if isinstance(entries, str):
-            try:
-                entries = json.loads(entries)
-            except ValueError:
-                raise self.refuse(f"entries is text that is not JSON: {entries[:80]!r}.") from None
+        entries = read_json(self, "entries", self.entries)
         if isinstance(entries, Mapping) or not isinstance(entries, Sequence):
             raise self.refuse(f"entries must be a list, not {type(entries).__name__}.", "Give a list of dicts.")
         return list(entries)

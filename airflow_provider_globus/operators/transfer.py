@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.transfer import FATAL_NICE_STATUSES, STUCK_GRACE
+from airflow_provider_globus.operators.documents import read_json
 from airflow_provider_globus.operators.job import GlobusJobOperator
+from airflow_provider_globus.operators.labels import default_label
 from airflow_provider_globus.paths import check_path
 
 if TYPE_CHECKING:
@@ -107,9 +108,7 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
     def _label(self, context: Context) -> str:
         label = self.task_label
         if label is None:
-            ti = context["ti"]
-            number = f" [{ti.map_index}]" if isinstance(ti.map_index, int) and ti.map_index >= 0 else ""
-            label = f"airflow {ti.dag_id} {ti.task_id}{number} {ti.run_id}"[:LABEL_LENGTH].strip()
+            label = default_label(context)[:LABEL_LENGTH].strip()
         if len(label) > LABEL_LENGTH or "\n" in label or label != label.strip():
             raise self.refuse(
                 f"the label {label!r} is not one Globus takes.",
@@ -310,15 +309,7 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
         if self.source_path is not None:
             single = {"source_path": self.source_path, "destination_path": self.destination_path}
             return [self._item(0, single if self.recursive is None else single | {"recursive": self.recursive})]
-        items = self.items
-        if isinstance(items, str):
-            try:
-                items = json.loads(items)
-            except ValueError:
-                raise self.refuse(
-                    f"items is text that is not JSON: {items[:80]!r}.",
-                    "Pass the list itself (an XComArg, or set render_template_as_native_obj=True on the DAG).",
-                ) from None
+        items = read_json(self, "items", self.items)
         if isinstance(items, Mapping) or not isinstance(items, Sequence):
             raise self.refuse(f"items must be a list, not {type(items).__name__}.", "Give dicts or pairs of paths.")
         if not items:

@@ -96,6 +96,17 @@ class ActionProvider(Protocol):
         """Stop it, as far as that is possible."""
 
 
+class EndsAtOnce:
+    """Base of the providers whose actions have ended when they have started."""
+
+    def progress(self, action: Action) -> Progress:
+        """Tell that it has ended; never asked."""
+        return Progress(SUCCEEDED, {})
+
+    def cancel(self, action: Action) -> None:
+        """There is nothing to stop."""
+
+
 def check_body(provider: ActionProvider, body: Mapping[str, Any]) -> None:
     """Refuse an input that a provider's schema does not allow."""
     # Imported here: it takes longer to import than a sandbox to start.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ _ROOT = "https://compute.actions.globus.org"
 _SCOPE = "https://auth.globus.org/scopes/facd7ccc-c5f4-42aa-916b-a0e270e2c2a9/all"
 
 
-class _FunctionProvider:
+class _FunctionProvider(ABC):
     """What both versions share: a group of tasks that has ended when all have."""
 
     def start(self, action: Action) -> Progress:
@@ -62,10 +63,11 @@ class _FunctionProvider:
 
     def cancel(self, action: Action) -> None:
         """Compute cannot cancel."""
+        return
 
+    @abstractmethod
     def submit(self, action: Action) -> tuple[list[str], str]:
         """Submit; return the ids of the tasks, and of their group."""
-        raise NotImplementedError
 
 
 class ComputeV3Provider(_FunctionProvider):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
-from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, Progress
+from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, EndsAtOnce, Progress
 
 _TEST_PREFIX = "10.80206"
 
 
-class DataciteProvider:
+class DataciteProvider(EndsAtOnce):
     """Mints a DOI that nobody can resolve."""
 
     title: ClassVar[str] = "DataCite Mint"
@@ -39,10 +39,3 @@ class DataciteProvider:
         # Not confirmed by any recording: how DataCite's answer is wrapped.
         answer = {"id": doi, "type": "dois", "attributes": {**attributes, "doi": doi}}
         return Progress(SUCCEEDED, {"data": answer, "id": doi})
-
-    def progress(self, action: Action) -> Progress:
-        """Tell that it has ended; never asked."""
-        return Progress(SUCCEEDED, {})
-
-    def cancel(self, action: Action) -> None:
-        """There is nothing to stop."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import string
 from typing import Any, ClassVar
 
-from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, Progress
+from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, EndsAtOnce, Progress
 
 
-class NotificationProvider:
+class NotificationProvider(EndsAtOnce):
     """Sends an e-mail made from a template, in which ``$name`` stands for a variable."""
 
     title: ClassVar[str] = "Notification"
@@ -43,10 +43,3 @@ class NotificationProvider:
             mimetype=body.get("body_mimetype", "text/plain"),
         )
         return Progress(SUCCEEDED, {"notification_method": "email", "destination": body["destination"]})
-
-    def progress(self, action: Action) -> Progress:
-        """Tell that it has ended; never asked."""
-        return Progress(SUCCEEDED, {})
-
-    def cancel(self, action: Action) -> None:
-        """There is nothing to stop."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, Progress
+from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, EndsAtOnce, Progress
 from airflow_provider_globus.sandbox.action_providers.refusals import unless_consent_is_missing
 from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -21,23 +22,16 @@ _ON_PATH = {
 }
 
 
-class _Operation:
-    """What all share: they have ended when they have started."""
+class _Operation(EndsAtOnce, ABC):
+    """What all share: one call to Transfer."""
 
     def start(self, action: Action) -> Progress:
         """Do it."""
         return unless_consent_is_missing(lambda: Progress(SUCCEEDED, self.perform(action)))
 
-    def progress(self, action: Action) -> Progress:
-        """Do it again: only asked when it did not end at once, which it does."""
-        return self.start(action)
-
-    def cancel(self, action: Action) -> None:
-        """There is nothing to stop."""
-
+    @abstractmethod
     def perform(self, action: Action) -> dict[str, Any]:
         """Do it, and return the details."""
-        raise NotImplementedError
 
     def ask(self, action: Action, method: str, operation: str, **more: Any) -> dict[str, Any]:
         """Have Transfer do an operation."""

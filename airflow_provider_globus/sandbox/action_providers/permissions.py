@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, ActionRefused, Progress
+from airflow_provider_globus.sandbox.action_providers.base import SUCCEEDED, Action, ActionRefused, EndsAtOnce, Progress
 from airflow_provider_globus.sandbox.action_providers.refusals import refusals
 from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
 from airflow_provider_globus.sandbox.internal import call
@@ -13,7 +13,7 @@ from airflow_provider_globus.sandbox.transfer.routes import SERVICE
 _RULE = ("path", "permissions", "principal_type", "principal", "expiration_date", "notify_email", "notify_message")
 
 
-class PermissionProvider:
+class PermissionProvider(EndsAtOnce):
     """Shares folders of a guest collection."""
 
     title: ClassVar[str] = "Globus Set/Manage Permission"
@@ -44,13 +44,6 @@ class PermissionProvider:
                 method = "PUT" if operation == "UPDATE" else "DELETE"
                 answer = call(action.world, SERVICE, method, f"{rules}/{body['rule_id']}", action.caller, json=rule)
         return Progress(SUCCEEDED, {**answer, "access_id": answer.get("access_id") or body.get("rule_id")})
-
-    def progress(self, action: Action) -> Progress:
-        """Tell that it has ended; never asked."""
-        return Progress(SUCCEEDED, {})
-
-    def cancel(self, action: Action) -> None:
-        """There is nothing to stop."""
 
 
 class LegacyPermissionProvider(PermissionProvider):

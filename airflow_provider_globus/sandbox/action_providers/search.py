@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from airflow_provider_globus.sandbox.action_providers.base import (
@@ -19,7 +20,7 @@ from airflow_provider_globus.sandbox.search.routes import SERVICE
 _STATES = {"SUCCESS": SUCCEEDED, "FAILED": FAILED}
 
 
-class _SearchProvider:
+class _SearchProvider(ABC):
     """What both share: a task of Search, asked after."""
 
     def start(self, action: Action) -> Progress:
@@ -39,10 +40,11 @@ class _SearchProvider:
 
     def cancel(self, action: Action) -> None:
         """Search cannot cancel."""
+        return
 
+    @abstractmethod
     def send(self, action: Action, index: str) -> dict[str, Any]:
         """Call Search; `index` is the path of the index."""
-        raise NotImplementedError
 
 
 class SearchIngestProvider(_SearchProvider):

@@ -11,6 +11,7 @@ from airflow_provider_globus.sandbox.action_providers.base import (
     SUCCEEDED,
     Action,
     ActionRefused,
+    EndsAtOnce,
     Progress,
 )
 from airflow_provider_globus.sandbox.action_providers.refusals import consent_details
@@ -56,7 +57,7 @@ class HelloWorldProvider:
         """There is nothing to stop."""
 
 
-class ExpressionEvalProvider:
+class ExpressionEvalProvider(EndsAtOnce):
     """Evaluates expressions."""
 
     title: ClassVar[str] = "Expression Evaluation"
@@ -89,10 +90,3 @@ class ExpressionEvalProvider:
                 return Progress(FAILED, {"code": "ExpressionError", "description": error.cause})
             details = write(path, details, value)
         return Progress(SUCCEEDED, details)
-
-    def progress(self, action: Action) -> Progress:
-        """Tell that it has ended; never asked."""
-        return Progress(SUCCEEDED, {})
-
-    def cancel(self, action: Action) -> None:
-        """There is nothing to stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from airflow_provider_globus.sandbox.action_providers.base import (
@@ -26,7 +27,7 @@ _OLD_NAMES = {
 }
 
 
-class _TaskProvider:
+class _TaskProvider(ABC):
     """What transfers and deletions share: a task is submitted once, then asked after."""
 
     kind: ClassVar[str]
@@ -44,9 +45,9 @@ class _TaskProvider:
         if task_id := action.memory.get("task_id"):
             call(action.world, SERVICE, "POST", f"/v0.10/task/{task_id}/cancel", action.caller)
 
+    @abstractmethod
     def document(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the submission of an input."""
-        raise NotImplementedError
 
     def _start(self, action: Action) -> Progress:
         # Kept from the first start on, so that a resumed action is the same submission.

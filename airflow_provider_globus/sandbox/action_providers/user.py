@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from airflow_provider_globus.sandbox.action_providers.base import FAILED, SUCCEEDED, Action, Progress
+from airflow_provider_globus.sandbox.action_providers.base import FAILED, SUCCEEDED, Action, EndsAtOnce, Progress
 
 
-class CallableProvider:
+class CallableProvider(EndsAtOnce):
     """Calls a function with what a state sends; what it returns are the details, what it raises is a failure."""
 
     title: ClassVar[str] = "A function of the sandbox's user"
@@ -25,10 +25,3 @@ class CallableProvider:
             return Progress(SUCCEEDED, self._function(action.body))
         except Exception as error:
             return Progress(FAILED, {"code": type(error).__name__, "description": str(error)})
-
-    def progress(self, action: Action) -> Progress:
-        """Tell that it has ended; never asked."""
-        return Progress(SUCCEEDED, {})
-
-    def cancel(self, action: Action) -> None:
-        """There is nothing to stop."""

@@ -68,7 +68,6 @@ class AwaitResponse:
 
     state_name: str
     web_input_id: str
-    wait_time: float | None = None
 
 
 Effect: TypeAlias = Log | RunAction | Sleep | OpenWebInput | AwaitResponse

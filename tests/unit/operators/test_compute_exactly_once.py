@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
+from airflow_provider_globus import looks
 from airflow_provider_globus.compute import payloads, submission
 from airflow_provider_globus.exceptions import (
     GlobusJobFailedError,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The looks into the group after a lost answer are seconds apart."""
-    monkeypatch.setattr(submission, "_LOOKS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(looks, "LOOKS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(submission, "_RECOUNT_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -312,6 +314,17 @@ def test_strangers_in_the_group_are_an_error(
     lose_answer(globus_sandbox, drop_after=True)
     with pytest.raises(GlobusSubmissionUnknownError, match="holds 2 tasks that no submission of ours accounts for"):
         single().execute(context)
+
+
+def test_tasks_that_are_still_being_written_down_are_counted_again(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = submission.Sender._new_tasks
+    shown = iter([1, 5, 9])
+    monkeypatch.setattr(submission.Sender, "_new_tasks", lambda self: original(self)[: next(shown)])
+    lose_answer(globus_sandbox, drop_after=True)
+    assert many().execute(context) == [n * n for n in range(9)]
+    assert work_submissions(globus_sandbox) == 1
 
 
 def test_cleared_between_group_and_answer_the_function_runs_once(

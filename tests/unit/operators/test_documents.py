@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_globus.exceptions import GlobusInputError
 from airflow_provider_globus.operators.base import GlobusOperator
-from airflow_provider_globus.operators.documents import read_document
+from airflow_provider_globus.operators.documents import read_document, read_json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,6 +31,23 @@ def read(given: Any, folder: Path | None = None, **context: Any) -> dict[str, An
         dag.fileloc = str(folder / "dag.py")
         operator.dag = dag
     return read_document(operator, context, "definition", given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ['{"a": [1]}', {"a": [1]}])
+def test_json_may_be_text(given: Any) -> None:
+    assert read_json(Reader(task_id="a_task"), "body", given) == {"a": [1]}
+
+
+@pytest.mark.parametrize("given", [None, [], (1, 2), 3])
+def test_what_is_no_text_stays_as_it_is(given: Any) -> None:
+    assert read_json(Reader(task_id="a_task"), "body", given) is given
+
+
+def test_text_that_is_not_json_is_quoted_in_part() -> None:
+    text = "StartAt: A" + "x" * 1000
+    with pytest.raises(GlobusInputError, match=f"Reader: body is text that is not JSON: '{text[:80]}'") as raised:
+        read_json(Reader(task_id="a_task"), "body", text)
+    assert "render_template_as_native_obj=True" in raised.value.advice
 
 
 @pytest.mark.parametrize("given", [DOCUMENT, json.dumps(DOCUMENT), YAML])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_globus import looks
 from airflow_provider_globus.exceptions import GlobusJobFailedError, GlobusUnavailableError
-from airflow_provider_globus.operators import flow_runs
 from airflow_provider_globus.operators.flow_runs import GlobusRunFlowOperator, _Starter
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ RUN = {"service": "flows", "method": "POST", "path": "/flows/*/run"}
 
 @pytest.fixture(autouse=True)
 def _flows(globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow_runs, "_LOOKS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(looks, "LOOKS", (0.01, 0.02, 0.03))
     globus_sandbox.add_flow("note", FLOW)
     globus_sandbox.add_flow("wait", WAIT)
 
@@ -189,6 +189,17 @@ def test_killed_while_looking_it_sends_no_other_start(globus_sandbox: GlobusSand
         killed.execute(context)
     assert globus_sandbox.journal.count("flows", "POST", "/flows/*/run") == 1
     assert runs(globus_sandbox) == []
+
+
+def test_a_retry_looks_at_once_and_then_for_a_while(
+    globus_sandbox: GlobusSandbox, context: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die_in(monkeypatch, _Starter, "start", after=False)
+    with pytest.raises(Died):
+        operator().execute(context)
+    context.ti.retry()
+    assert operator().execute(context) == {"done": True}
+    assert globus_sandbox.journal.count("flows", "GET", "/runs") == 4
 
 
 def test_a_run_that_only_speaks_of_the_token_is_not_ours(

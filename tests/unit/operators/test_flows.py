@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import DAG
 
+from airflow_provider_globus import looks
 from airflow_provider_globus.exceptions import (
     GlobusBadRequestError,
     GlobusError,
@@ -15,7 +17,6 @@ from airflow_provider_globus.exceptions import (
     GlobusUnavailableError,
 )
 from airflow_provider_globus.hooks.globus import GlobusHook
-from airflow_provider_globus.operators import flows
 from airflow_provider_globus.operators.flows import GlobusDeleteFlowOperator, GlobusDeployFlowOperator
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PERSON = "urn:globus:auth:identity:5a4db0c5-0000-4000-8000-0000000000bb"
 
 @pytest.fixture(autouse=True)
 def _quick_looks(globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows, "_LOOKS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(looks, "LOOKS", (0.01, 0.02, 0.03))
 
 
 def deploy(**changes: Any) -> GlobusDeployFlowOperator:
@@ -166,6 +167,22 @@ def test_a_request_that_is_lost_is_left_to_a_retry(globus_sandbox: GlobusSandbox
         deploy().execute(context)
     assert deploy().execute(context)["action"] == "created"
     assert len(stored(globus_sandbox)) == 1
+
+
+def test_killed_it_looks_no_longer_for_a_flow(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    globus_sandbox.faults.add({"service": "flows", "method": "POST", "path": "/flows", "times": 1, "drop_after": True})
+    killed = deploy()
+    killed.on_kill()
+    with pytest.raises(GlobusUnavailableError):
+        killed.execute(context)
+    assert [entry.path for entry in globus_sandbox.journal.requests("flows")][-1:] == ["/flows"]
+    assert globus_sandbox.journal.requests("flows")[-1].method == "POST"
+
+
+def test_a_dag_that_deploys_can_be_copied() -> None:
+    with DAG("a_dag") as dag:
+        deploy()
+    assert dag.partial_subset("a_task").task_ids == ["a_task"]
 
 
 def test_deletes_by_title_and_only_once(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:

@@ -93,6 +93,17 @@ def test_says_verify_checksum_and_no_mail_unless_told(globus_sandbox: GlobusSand
 
 
 @pytest.mark.usefixtures("source", "target")
+def test_a_default_label_is_as_long_as_globus_takes(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    context.ti.run_id = f"{'x' * 103} {'y' * 100}"
+    transfer().execute(context)
+    assert submission(globus_sandbox)["label"] == f"airflow a_dag a_task {'x' * 103} yyy"
+    context.ti.run_id = f"{'x' * 106} {'y' * 100}"
+    context.ti.clear()
+    transfer().execute(context)
+    assert submission(globus_sandbox)["label"] == f"airflow a_dag a_task {'x' * 106}"
+
+
+@pytest.mark.usefixtures("source", "target")
 def test_every_option_reaches_globus(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
     transfer(
         sync_level="checksum",

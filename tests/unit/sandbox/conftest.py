@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import globus_sdk
 import pytest
 
 from airflow_provider_globus.sandbox.server import GlobusSandbox
@@ -26,3 +27,9 @@ def sandbox_as_new(_server: GlobusSandbox, monkeypatch: pytest.MonkeyPatch) -> I
         monkeypatch.setenv(name, value)
     yield _server
     _server.reset()
+
+
+@pytest.fixture
+def client(globus_sandbox: GlobusSandbox) -> globus_sdk.ConfidentialAppAuthClient:
+    """The login client of the default service account."""
+    return globus_sdk.ConfidentialAppAuthClient(globus_sandbox.client_id, globus_sandbox.client_secret)
