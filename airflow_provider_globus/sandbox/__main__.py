@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             on_request=None if options.quiet else _log,
             # From the environment, since it holds a password, which a command line would show to everybody.
             amqp_url=os.environ.get(AMQP_VARIABLE),
+            tls_port=options.tls_port,
+            ca_file=options.ca_file,
         )
         if options.print_env:
             return _print_env(sandbox, options.port)
@@ -60,6 +62,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"With an AMQP URL in {AMQP_VARIABLE}, real Compute endpoints can register.",
     )
     serve.add_argument("--port", type=int, default=_DEFAULT_PORT, help="0 takes a free one (default %(default)s)")
+    serve.add_argument(
+        "--tls-port",
+        type=int,
+        default=0,
+        help="where Connect Server and collections' data are served over TLS (default a free one)",
+    )
+    serve.add_argument(
+        "--ca-file",
+        metavar="FILE",
+        help="write the certificate that TLS clients have to trust here (default a temporary file)",
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     serve.add_argument(
         "--seed", metavar="FILE", help="YAML file with clients, identities, collections, Compute endpoints, settings"
@@ -85,6 +98,8 @@ def _print_env(sandbox: GlobusSandbox, port: int) -> int:
         return 2
     sandbox.world.url = sandbox.url_for(port)
     print(_exports(sandbox))
+    if sandbox.ca_file is None:
+        print("# Connect Server speaks TLS: give --ca-file FILE here and to the sandbox, or clients will not trust it.")
     return 0
 
 

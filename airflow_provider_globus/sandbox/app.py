@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from re import Pattern
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import compile_path
 
 from airflow_provider_globus.sandbox.auth import routes as auth_routes
 from airflow_provider_globus.sandbox.compute import routes as compute_routes
+from airflow_provider_globus.sandbox.connect_server import routes as connect_server_routes
 from airflow_provider_globus.sandbox.control import CONTROL
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.flows import routes as flows_routes
+from airflow_provider_globus.sandbox.https_access import routes as https_routes
 from airflow_provider_globus.sandbox.search import routes as search_routes
 from airflow_provider_globus.sandbox.service import Answer, Authorize, Handler, Service, ServiceRequest
 from airflow_provider_globus.sandbox.transfer import routes as transfer_routes
@@ -41,10 +44,14 @@ SERVICES: tuple[Service, ...] = (
     compute_routes.SERVICE,
     flows_routes.SERVICE,
     search_routes.SERVICE,
+    connect_server_routes.SERVICE,
+    https_routes.SERVICE,
     *UNSERVED,
 )
 # Handlers mostly wait (for S3, for a clock); this many may do so at once.
 _HANDLER_THREADS = 64
+# Of a file that is sent, this much is held in memory.
+_UPLOAD_BYTES_IN_MEMORY = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,15 @@ class _Gateway:
         if scope["type"] != "http":
             raise RuntimeError(f"The Globus sandbox speaks HTTP only, not {scope['type']}")
         request = Request(scope, receive)
-        try:
-            body = await request.body()
-        except ClientDisconnect:
-            return
-        exchange = _Exchange(self._world, request, body, _service_of(request.url.path))
-        response = await self._answer(exchange)
+        # Not the path of its URL, which would leave some characters encoded.
+        service = _service_of(scope["path"])
+        with tempfile.SpooledTemporaryFile(_UPLOAD_BYTES_IN_MEMORY) as upload:
+            try:
+                body = await (_spool(request, upload) if service.takes_files else request.body())
+            except ClientDisconnect:
+                return
+            exchange = _Exchange(self._world, request, body, service, upload)
+            response = await self._answer(exchange)
         entry = exchange.journal_entry(response)
         if entry is not None and self._on_request is not None:
             self._on_request(entry)
@@ -158,13 +168,14 @@ class _Gateway:
 class _Exchange:
     """One request and what became of it."""
 
-    def __init__(self, world: World, request: Request, body: bytes, service: Service) -> None:
+    def __init__(self, world: World, request: Request, body: bytes, service: Service, upload: IO[bytes]) -> None:
         self._world = world
         self._request = request
         self._body = body
+        self._upload = upload
         self.service = service
         self.method = request.method
-        self.path: str = request.url.path
+        self.path: str = request.scope["path"]
         self.request_id = world.new_request_id()
         self._seen: ServiceRequest | None = None
         self.fault: HttpFault | None = None
@@ -182,6 +193,7 @@ class _Exchange:
             headers=self._request.headers,
             body=self._body,
             request_id=self.request_id,
+            upload=self._upload if self.service.takes_files else None,
         )
         return self._seen
 
@@ -191,14 +203,21 @@ class _Exchange:
             self._code = answer.code
             document = self.service.render_error(answer, self.request_id, self.path)
             headers = {**self.service.error_headers(answer), **answer.headers}
-            answer = Answer({**document, **answer.extra}, answer.status, headers)
+            if isinstance(document, str):
+                answer = Answer(document, answer.status, headers, "text/plain")
+            else:
+                answer = Answer({**document, **answer.extra}, answer.status, headers)
         elif isinstance(answer.body, dict) and isinstance(answer.body.get("code"), str):
             self._code = answer.body["code"]
-        is_json = answer.content_type == "application/json" and not isinstance(answer.body, str)
+        headers = {**answer.headers, "X-Request-Id": self.request_id}
+        if isinstance(answer.body, Iterator):
+            return StreamingResponse(answer.body, answer.status, headers, answer.content_type)
+        is_json = answer.content_type == "application/json" and not isinstance(answer.body, (str, bytes))
+        content = json.dumps(answer.body) if is_json else answer.body
         return Response(
-            json.dumps(answer.body) if is_json else str(answer.body),
+            content if isinstance(content, bytes) else str(content),
             status_code=answer.status,
-            headers={**answer.headers, "X-Request-Id": self.request_id},
+            headers=headers,
             media_type=answer.content_type,
         )
 
@@ -241,6 +260,14 @@ def _service_of(path: str) -> Service:
         if path.startswith(service.prefixes):
             return service
     return UNKNOWN
+
+
+async def _spool(request: Request, upload: IO[bytes]) -> bytes:
+    """Put what is sent into a file; there is no body then."""
+    async for chunk in request.stream():
+        upload.write(chunk)
+    upload.seek(0)
+    return b""
 
 
 async def _drop(send: Callable[[Any], Awaitable[None]]) -> None:

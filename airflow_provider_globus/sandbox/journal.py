@@ -18,7 +18,18 @@ _MOST_ENTRIES = 100_000
 _LARGEST_BODY = 256 * 1024
 # A field whose name contains one of these holds a secret …
 _SECRET_NAMES = ("secret", "token", "password", "passwd", "authorization", "credential_value", "private_key")
-_SECRET_EXACT = {"code_verifier", "assertion", "s3_key_id", "aws_access_key_id", "s3_access_key_id", "cookie"}
+_SECRET_EXACT = {
+    "assertion",
+    "aws_access_key_id",
+    "ceph_admin_key_id",
+    "code_verifier",
+    "cookie",
+    "passphrase",
+    "privatekey",
+    "s3_access_key_id",
+    "s3_key_id",
+    "service_account_key",
+}
 # … unless it only speaks about one.
 _NOT_SECRET = {"token_type", "token_type_hint", "next_token", "pagination_token", "other_tokens"}
 # The shape of every token the sandbox issues (see auth/state.py), wherever it turns up.

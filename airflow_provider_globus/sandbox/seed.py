@@ -19,6 +19,7 @@
       - {title: Publish, alias: publish, definition_file: ./publish.json, starters: [all_authenticated_users]}
     search_indexes:
       - {display_name: Catalogue, alias: catalogue, writers: [ada@example.org]}
+    connect_server: {posix_folder: ./posix}    # what POSIX storage gateways made through the API show
     rules:
       - {collection: Shared results, path: /, principal: ada@example.org, permissions: r}
     faults:
@@ -50,7 +51,7 @@ _NAMESPACE = uuid.UUID("5a4db0c5-0000-4000-8000-000000005eed")
 _FIELDS: dict[str, set[str]] = {
     "clients": {"name", "id", "secret", "public"},
     "identities": {"username", "id", "name", "email", "organization", "status", "refresh_tokens"},
-    "refresh_tokens": {"scopes", "data_access", "client", "value"},
+    "refresh_tokens": {"scopes", "data_access", "client", "value", "mfa"},
     "collections": {
         "name",
         "alias",
@@ -116,7 +117,7 @@ _REQUIRED = {
     "search_indexes": ("display_name",),
     "rules": ("collection", "path"),
 }
-_SECTIONS = {*_FIELDS, "settings", "faults"} - {"refresh_tokens"}
+_SECTIONS = {*_FIELDS, "settings", "faults", "connect_server"} - {"refresh_tokens"}
 
 
 class SeedError(ValueError):
@@ -147,6 +148,7 @@ class Seed:
     def apply(self, world: World) -> None:
         """Put everything into a world."""
         _located("settings", world.settings.update, self.document.get("settings") or {})
+        _located("connect_server", self._set_up_connect_server, world)
         for entry in self._entries("clients"):
             fields = {"id": _stable_id("client", entry["name"]), **entry}
             _located(f"client {entry['name']!r}", lambda fields=fields: world.auth.add_client(**fields))
@@ -172,6 +174,14 @@ class Seed:
     def _entries(self, section: str) -> list[dict[str, Any]]:
         entries = self.document.get(section)
         return _filled(section, [] if entries is None else entries)
+
+    def _set_up_connect_server(self, world: World) -> None:
+        given = self.document.get("connect_server")
+        if given is None:
+            return
+        if not isinstance(given, Mapping) or set(given) != {"posix_folder"}:
+            raise ValueError("it takes posix_folder, and nothing else")
+        world.connect_server.set_folder(self._made(given["posix_folder"]))
 
     def _add_collection(self, world: World, entry: dict[str, Any]) -> None:
         fields = {"id": _stable_id("collection", entry["name"]), **entry}
@@ -256,6 +266,7 @@ def _add_refresh_token(world: World, username: str, entry: Mapping[str, Any]) ->
         dependent = " ".join(f"*{data_access_scope(world.transfer.find(item).id)}" for item in consents)
         scopes = f"{scopes}[{dependent}]"
     more = {"client_id": entry["client"]} if "client" in entry else {}
+    more |= {"mfa": bool(entry["mfa"])} if "mfa" in entry else {}
     world.auth.add_refresh_token(_identity_id(world, username), scopes, value=entry.get("value"), **more)
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import socket
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from airflow_provider_globus.sandbox.app import build_app
 from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID, Client
 from airflow_provider_globus.sandbox.compute.state import DEFAULT_MEMORY_LIMIT_BYTES
-from airflow_provider_globus.sandbox.loopback import listen, require_loopback
+from airflow_provider_globus.sandbox.loopback import LoopbackServer, listen, port_of, require_loopback
 from airflow_provider_globus.sandbox.seed import Seed
+from airflow_provider_globus.sandbox.tls import LoopbackAuthority
 from airflow_provider_globus.sandbox.world import Settings, World
 
 if TYPE_CHECKING:
@@ -42,10 +39,6 @@ if TYPE_CHECKING:
 _CONNECTION_SERVICES = ("auth", "transfer", "flows", "compute", "groups", "search", "timers", "app")
 # … and the SDK's environment variables.
 _SDK_SERVICES = ("AUTH", "TRANSFER", "FLOWS", "COMPUTE", "GROUPS", "SEARCH", "TIMER", "APP")
-# Longer than any test: a server that closes idle connections makes clients see errors it never meant.
-_KEEP_ALIVE_SECONDS = 3600
-_START_SECONDS = 30.0
-_STOP_SECONDS = 5.0
 
 
 class GlobusSandbox:
@@ -65,6 +58,11 @@ class GlobusSandbox:
     :param random_seed: makes ids and tokens the same in every run.
     :param on_request: told of every answered request.
     :param amqp_url: a broker (see `rabbitmq.py`), which real Compute endpoints and the SDK's ``Executor`` need.
+    :param tls_port: where the same is served over TLS, for Connect Server and the data of collections; 0 takes a free
+        one.
+    :param ca_file: where the certificate of its authority is written, for clients to trust; a temporary file when left
+        out.
+    :param posix_folder: what POSIX storage gateways see as their file system; a temporary folder when left out.
     """
 
     def __init__(
@@ -79,6 +77,9 @@ class GlobusSandbox:
         allow_non_loopback: bool = False,
         on_request: Callable[[Entry], None] | None = None,
         amqp_url: str | None = None,
+        tls_port: int = 0,
+        ca_file: str | Path | None = None,
+        posix_folder: str | Path | None = None,
     ) -> None:
         if not allow_non_loopback:
             require_loopback(host)
@@ -87,11 +88,15 @@ class GlobusSandbox:
         self._on_request = on_request
         self._amqp_url = amqp_url
         self._amqp: ComputeAmqp | None = None
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._tls_port = tls_port
+        self._wanted_ca_file = ca_file
+        self._authority: LoopbackAuthority | None = None
+        self._servers: list[LoopbackServer] = []
         # Told when `connection` changes: the pytest fixture keeps an environment variable in step.
         self.on_connection_change: Callable[[], None] | None = None
         self.world = World(settings, clock_scale=clock_scale, random_seed=random_seed)
+        if posix_folder is not None:
+            self.world.connect_server.set_folder(posix_folder)
         if seed is not None:
             Seed.load(seed).apply(self.world)
         self.world.mark()
@@ -100,18 +105,23 @@ class GlobusSandbox:
 
     def start(self) -> GlobusSandbox:
         """Listen; returns once requests are answered."""
-        if self._thread is not None:
+        if self._servers:
             raise RuntimeError("This sandbox is running already")
-        listener = listen(*self._address)
-        port = listener.getsockname()[1]
-        self.world.url = self.url_for(port)
-        self._server = _Server(self._guarded(build_app(self.world, self._on_request)))
-        self._thread = threading.Thread(
-            target=self._server.run_on, args=(listener,), name=f"globus-sandbox-{port}", daemon=True
-        )
-        self._thread.start()
-        if not self._server.ready.wait(_START_SECONDS):
-            raise RuntimeError(f"The Globus sandbox did not start within {_START_SECONDS:g} seconds")
+        host, port = self._address
+        with contextlib.ExitStack() as opened:
+            listener = opened.enter_context(listen(host, port))
+            tls_listener = opened.enter_context(listen(host, self._tls_port))
+            self._authority = LoopbackAuthority(host, self._wanted_ca_file)
+            opened.pop_all()
+        self.world.url = self.url_for(port_of(listener))
+        self.world.tls_url = self.url_for(port_of(tls_listener), scheme="https")
+        for one, context in ((listener, None), (tls_listener, self._authority.context)):
+            # An app each: what a loop waits on must not be shared with another's.
+            server = LoopbackServer(self._guarded(build_app(self.world, self._on_request)), one, context)
+            self._servers.append(server)
+            server.start()
+        for server in self._servers:
+            server.wait_until_ready()
         if self._amqp_url is not None:
             self._connect(self._amqp_url)
         return self
@@ -128,15 +138,20 @@ class GlobusSandbox:
             raise
 
     def stop(self) -> None:
-        """End all tasks, close all connections and free the port; a second call does nothing."""
-        if self._thread is None or self._server is None:
+        """End all tasks, close all connections and free the ports; a second call does nothing."""
+        if not self._servers:
             return
         self.world.close()
         if self._amqp is not None:
             self._amqp.close()
-        self._server.stop()
-        self._thread.join(_STOP_SECONDS)
-        self._thread = self._server = None
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.stop()
+        for server in servers:
+            server.join()
+        if self._authority is not None:
+            self._authority.close()
+            self._authority = None
 
     def __enter__(self) -> GlobusSandbox:
         return self.start()
@@ -162,10 +177,24 @@ class GlobusSandbox:
             raise RuntimeError("The sandbox has no URL before it is started: use `with GlobusSandbox() as globus:`")
         return self.world.url
 
-    def url_for(self, port: int) -> str:
+    @property
+    def tls_url(self) -> str:
+        """The same over TLS: where Connect Server is managed and collections are read and written over HTTPS."""
+        if not self.world.tls_url:
+            raise RuntimeError("The sandbox has no URL before it is started: use `with GlobusSandbox() as globus:`")
+        return self.world.tls_url
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificate that clients of `tls_url` have to trust; unless it was named, None before the start."""
+        if self._authority is not None:
+            return self._authority.ca_file
+        return None if self._wanted_ca_file is None else Path(self._wanted_ca_file)
+
+    def url_for(self, port: int, *, scheme: str = "http") -> str:
         """Return the base URL this sandbox has on a port."""
         host = self._address[0]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def client_id(self) -> str:
@@ -194,6 +223,7 @@ class GlobusSandbox:
                 for prefix in ("GLOBUS", "GLOBUS_CLI")
                 for part, value in (("ID", self.client_id), ("SECRET", self.client_secret))
             },
+            **({"GLOBUS_SDK_VERIFY_SSL": str(self.ca_file)} if self.ca_file else {}),
         }
 
     @property
@@ -212,6 +242,8 @@ class GlobusSandbox:
             "flows": {f.alias or f.title: f.id for f in self.world.flows.flows.values()},
             "search_indexes": {i.alias or i.display_name: i.id for i in self.world.search.indexes.values()},
         }
+        if self.ca_file is not None:
+            extra["ca_bundle"] = str(self.ca_file)
         if refresh_token is not None:
             extra |= {"app_type": "user", "refresh_token": refresh_token}
         document = {"conn_type": "globus", "login": client.id, "password": client.secret, "extra": extra}
@@ -427,54 +459,3 @@ class GlobusSandbox:
     def _changed(self) -> None:
         if self.on_connection_change is not None:
             self.on_connection_change()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that starts and stops at once, where its own loops look about ten times a second."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                date_header=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            )
-        )
-        self.ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-
-    def run_on(self, listener: socket.socket) -> None:
-        """Serve until `stop`; runs in the thread."""
-        with listener:
-            self.run([listener])
-
-    def stop(self) -> None:
-        """Ask the server, from another thread, to end."""
-        if self._loop is not None and self._stopping is not None:
-            # The loop may have ended by itself; then there is nothing left to stop.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stopping.set)
-
-    async def main_loop(self) -> None:
-        """Wait for `stop`."""
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        await self.on_tick(0)
-        self.ready.set()
-        await self._stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close everything without waiting for clients that keep their connections open."""
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-        for task in list(self.server_state.tasks):
-            task.cancel()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)

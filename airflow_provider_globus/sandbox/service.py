@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler answers: a JSON document, or text with another content type."""
+    """What a handler answers: a JSON document, or text, bytes or an iterator of bytes with another content type."""
 
     body: Any
     status: int = 200
@@ -49,6 +49,8 @@ class ServiceRequest:
     identity: str | None = None
     # How the caller is told, when it is not by the service's one scope.
     authorize: Authorize | None = None
+    # What was sent, of a service that takes files; the body is empty then.
+    upload: IO[bytes] | None = None
 
     @cached_property
     def caller(self) -> Caller:
@@ -77,7 +79,7 @@ class ServiceRequest:
 
 Handler: TypeAlias = Callable[[ServiceRequest], Answer]
 Authorize: TypeAlias = "Callable[[ServiceRequest], Caller]"
-RenderError: TypeAlias = Callable[[ServiceError, str, str], dict[str, Any]]
+RenderError: TypeAlias = Callable[[ServiceError, str, str], dict[str, Any] | str]
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,12 @@ class Service:
     """A Globus service.
 
     :param prefixes: paths that belong to this service; what no route serves there answers 501.
-    :param render_error: ``(error, request_id, resource) -> body`` in the service's own error shape.
+    :param render_error: ``(error, request_id, resource) -> body`` in the service's own error shape: JSON or text.
     :param scope: the scope a token must carry, checked before the handler of a route that is not public runs.
     :param resource_server: whose tokens the service takes.
     :param rate_limit: how many requests in ten seconds the settings allow an identity; None as an answer is no limit.
     :param error_headers: HTTP headers of an error, beside its own.
+    :param takes_files: what is sent is a file's bytes, which handlers read from `upload` and the journal leaves out.
     """
 
     name: str
@@ -127,3 +130,4 @@ class Service:
     error_headers: Callable[[ServiceError], Mapping[str, str]] = no_headers
     unauthenticated_code: str = "AuthenticationFailed"
     forbidden_code: str = "PermissionDenied"
+    takes_files: bool = False

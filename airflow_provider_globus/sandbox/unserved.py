@@ -15,18 +15,6 @@ def plain_error(error: ServiceError, request_id: str, resource: str) -> dict[str
     return {"code": error.code, "message": error.message, "request_id": request_id, "resource": resource}
 
 
-def _connect_server_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
-    return {
-        "DATA_TYPE": "result#1.0.0",
-        "code": error.code,
-        "http_response_code": error.status,
-        "message": error.message,
-        "detail": None,
-        "has_next_page": False,
-        "data": [],
-    }
-
-
 def _timers_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
     return {"error": {"code": error.code, "detail": error.message, "status": error.status}}
 
@@ -34,7 +22,6 @@ def _timers_error(error: ServiceError, request_id: str, resource: str) -> dict[s
 UNSERVED: tuple[Service, ...] = (
     Service("timers", ("/jobs", "/v2/timer"), (), _timers_error),
     Service("groups", ("/v2/groups",), (), plain_error),
-    Service("connect_server", ("/api/", "/gcs/"), (), _connect_server_error),
 )
 
 # What belongs to no service at all.

@@ -13,6 +13,7 @@ from airflow_provider_globus.sandbox.action_providers.outbox import Outbox
 from airflow_provider_globus.sandbox.auth.state import AuthState
 from airflow_provider_globus.sandbox.clock import SandboxClock
 from airflow_provider_globus.sandbox.compute.state import ComputeState
+from airflow_provider_globus.sandbox.connect_server.state import ConnectServerState
 from airflow_provider_globus.sandbox.faults import Faults
 from airflow_provider_globus.sandbox.flows.state import FlowsState
 from airflow_provider_globus.sandbox.journal import Journal
@@ -140,7 +141,9 @@ class World:
         self.faults = Faults(self.clock, self.rng)
         self.meter = RateMeter(self.clock)
         self.url = ""
+        self.tls_url = ""
         self.auth = AuthState(self)
+        self.connect_server = ConnectServerState(self)
         self.transfer: TransferState = TransferState(self)
         self.compute = ComputeState(self)
         self.search = SearchState(self)
@@ -153,7 +156,7 @@ class World:
     @property
     def states(self) -> tuple[ServiceState, ...]:
         """The state of every service."""
-        return (self.flows, self.auth, self.transfer, self.compute, self.search, self.outbox)
+        return (self.flows, self.auth, self.connect_server, self.transfer, self.compute, self.search, self.outbox)
 
     def new_id(self) -> str:
         """Return a fresh UUID."""
@@ -204,6 +207,7 @@ class World:
             "faults": self.faults.as_list(),
             "auth": self.auth.snapshot(),
             "transfer": self.transfer.snapshot(),
+            "connect_server": self.connect_server.snapshot(),
             "compute": self.compute.snapshot(),
             "flows": self.flows.snapshot(),
             "search": self.search.snapshot(),

@@ -12,10 +12,13 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import globus_sdk
 import pytest
+from globus_sdk.transport import RetryConfig
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
+    from airflow_provider_globus.sandbox.auth.models import Client
 
 GLOBUS = Path(__file__).resolve().parents[2] / ".venv-cli" / "bin" / "globus"
 NOT_INSTALLED = "The Globus CLI is not installed: run `make cli`"
@@ -24,16 +27,22 @@ NOT_INSTALLED = "The Globus CLI is not installed: run `make cli`"
 class GlobusCli:
     """Runs commands of the CLI as the sandbox's service account."""
 
-    def __init__(self, sandbox: GlobusSandbox, home: Path) -> None:
+    def __init__(self, sandbox: GlobusSandbox, home: Path, client: Client | None = None) -> None:
         self.sandbox = sandbox
+        self._home = home
         self._environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "GLOBUS_CLI_INTERACTIVE": "0",
             **sandbox.env,
             # The fixture gives each test another secret.
-            "GLOBUS_CLI_CLIENT_SECRET": sandbox.client_secret,
+            "GLOBUS_CLI_CLIENT_ID": client.id if client else sandbox.client_id,
+            "GLOBUS_CLI_CLIENT_SECRET": (client.secret or "") if client else sandbox.client_secret,
         }
+
+    def of(self, client: Client) -> GlobusCli:
+        """The CLI as another service account."""
+        return GlobusCli(self.sandbox, self._home, client)
 
     def text(self, *arguments: str, fails: int = 0) -> str:
         """What a command prints; it must end with the exit code `fails`."""
@@ -43,9 +52,9 @@ class GlobusCli:
         assert done.returncode == fails, done.stderr or done.stdout
         return done.stdout if not fails else done.stderr + done.stdout
 
-    def json(self, *arguments: str) -> Any:
-        """What a command prints as JSON."""
-        return json.loads(self.text(*arguments, "--format", "json"))
+    def json(self, *arguments: str, fails: int = 0) -> Any:
+        """What a command prints as JSON, be it an error."""
+        return json.loads(self.text(*arguments, "--format", "json", fails=fails))
 
 
 @pytest.fixture
@@ -57,3 +66,24 @@ def cli(globus_sandbox: GlobusSandbox, tmp_path: Path) -> GlobusCli:
     home = tmp_path / "home"
     home.mkdir()
     return GlobusCli(globus_sandbox, home)
+
+
+def gcs_client(sandbox: GlobusSandbox, client: Client | None = None, *, data_access: str = "") -> globus_sdk.GCSClient:
+    """The SDK's client of the sandbox's Connect Server, as the default service account or as another.
+
+    :param data_access: a mapped collection that the Connect Server may use in the client's name.
+    """
+    client_id, secret = (client.id, client.secret or "") if client else (sandbox.client_id, sandbox.client_secret)
+    config = globus_sdk.GlobusAppConfig(token_storage="memory")
+    app = globus_sdk.ClientApp(client_id=client_id, client_secret=secret, config=config)
+    made = globus_sdk.GCSClient(sandbox.tls_url, app=app, retry_config=RetryConfig(max_retries=0))
+    if data_access:
+        scope = made.get_gcs_endpoint_scopes(made.endpoint_client_id).manage_collections
+        made.add_app_scope(scope.with_dependency(made.get_gcs_collection_scopes(data_access).data_access))
+    return made
+
+
+@pytest.fixture
+def gcs(globus_sandbox: GlobusSandbox) -> globus_sdk.GCSClient:
+    """The SDK's client of Connect Server, beside the CLI."""
+    return gcs_client(globus_sandbox)

@@ -54,6 +54,7 @@ def _refresh_token(world: World, client: Client, form: Form) -> dict[str, Any]:
         client_id=client.id,
         resource_server=refresh.resource_server,
         scopes=scopes,
+        login=refresh,
     )
     return {**_document(world, token), "refresh_token": refresh.value, "other_tokens": []}
 
@@ -67,7 +68,7 @@ def _dependent_tokens(world: World, client: Client, form: Form) -> list[dict[str
     documents = []
     for server, granted in world.auth.scopes.by_server(dependencies).items():
         issued = world.auth.issue(
-            identity_id=token.identity_id, client_id=client.id, resource_server=server, scopes=granted
+            identity_id=token.identity_id, client_id=client.id, resource_server=server, scopes=granted, login=token
         )
         document = _document(world, issued)
         if form.get("access_type") == "offline":

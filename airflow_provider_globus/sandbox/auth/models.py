@@ -68,6 +68,8 @@ class Token:
     """An issued access or refresh token and all it stands for.
 
     :param expires_at: sandbox seconds since 1970; None for a refresh token.
+    :param authenticated_at: when the identity has last proved who it is; when the token was issued, unless given.
+    :param mfa: whether it did so with a second factor.
     """
 
     id: str
@@ -78,6 +80,8 @@ class Token:
     scopes: tuple[Scope, ...]
     issued_at: float
     expires_at: float | None = None
+    authenticated_at: float | None = None
+    mfa: bool = False
 
     @property
     def scope(self) -> str:
@@ -91,6 +95,8 @@ class Caller:
 
     :param consents: what the identity lets the client do, by path of scopes (see `consents.py`).
     :param every_consent: the sandbox does not ask for consents.
+    :param authenticated_at: when the identity has last proved who it is; None where nobody asks.
+    :param mfa: whether it did so with a second factor.
     """
 
     identity_id: str
@@ -100,6 +106,8 @@ class Caller:
     token_id: str
     consents: Mapping[Path, Consent] = field(default_factory=dict)
     every_consent: bool = False
+    authenticated_at: float | None = None
+    mfa: bool = False
 
     def has_scope(self, scope: str) -> bool:
         """Tell whether the token carries a scope."""
@@ -108,3 +116,7 @@ class Caller:
     def has_data_access(self, collection_id: str) -> bool:
         """Tell whether the caller consented to Transfer using a mapped collection in its name."""
         return self.every_consent or (TRANSFER_ALL, data_access_scope(collection_id)) in self.consents
+
+    def has_data_access_through(self, scope: str, collection_id: str) -> bool:
+        """Tell whether the caller consented to the service of a scope using a mapped collection in its name."""
+        return self.every_consent or (scope, data_access_scope(collection_id)) in self.consents

@@ -12,6 +12,7 @@ from globus_sdk.scopes import (
     AuthScopes,
     ComputeScopes,
     FlowsScopes,
+    GCSEndpointScopes,
     GroupsScopes,
     NexusScopes,
     Scope,
@@ -22,6 +23,10 @@ from globus_sdk.scopes import (
     TimersScopes,
     TransferScopes,
 )
+
+# The one Connect Server endpoint of every sandbox, and the scope of its GCS Manager.
+ENDPOINT_ID = "5a4db0c5-0000-4000-8000-0000000000e0"
+MANAGE_COLLECTIONS = str(GCSEndpointScopes(ENDPOINT_ID).manage_collections)
 
 AUTH_SERVER = "auth.globus.org"
 TRANSFER_SERVER = "transfer.api.globus.org"
@@ -60,6 +65,11 @@ def data_access_scope(collection_id: str) -> str:
     return f"https://auth.globus.org/scopes/{collection_id}/data_access"
 
 
+def https_scope(collection_id: str) -> str:
+    """Return the scope of who reads and writes a collection's files over HTTPS."""
+    return f"https://auth.globus.org/scopes/{collection_id}/https"
+
+
 def parse_scopes(text: str) -> tuple[Scope, ...]:
     """Read a space-separated list of scopes with their dependencies; ValueError when it cannot be read."""
     try:
@@ -80,6 +90,7 @@ class ScopeRegistry:
         self._collection_scope_exists = collection_scope_exists
         self._flow_exists = flow_exists
         self._servers = {scope.scope_string: service.resource_server for service in _SERVICES for scope in service}
+        self._servers[MANAGE_COLLECTIONS] = ENDPOINT_ID
 
     def register(self, scope: str, resource_server: str) -> None:
         """Make a further scope known."""

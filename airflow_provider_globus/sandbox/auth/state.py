@@ -122,8 +122,12 @@ class AuthState:
         resource_server: str,
         scopes: Iterable[Scope],
         lifetime: float | None = None,
+        login: Token | None = None,
     ) -> Token:
-        """Issue an access token for scopes of one resource server, and note the consents it stands for."""
+        """Issue an access token for scopes of one resource server, and note the consents it stands for.
+
+        :param login: the token of the login that it goes back to, if it is not one itself.
+        """
         now = self._world.clock.time()
         token = Token(
             id=self._world.new_id(),
@@ -134,6 +138,8 @@ class AuthState:
             scopes=tuple(scopes),
             issued_at=now,
             expires_at=now + (self._world.settings.token_lifetime_seconds if lifetime is None else lifetime),
+            authenticated_at=now if login is None else login.authenticated_at,
+            mfa=login is not None and login.mfa,
         )
         with self._lock:
             self._access[token.value] = token
@@ -147,8 +153,11 @@ class AuthState:
         *,
         client_id: str = DEFAULT_CLIENT_ID,
         value: str | None = None,
+        mfa: bool = False,
     ) -> Token:
         """Let a client act for a person without a login: make the refresh token the login would have given.
+
+        :param mfa: whether the person logged in with a second factor.
 
         :param scopes: scopes of one resource server, with the dependent scopes the person consented to, such as
             ``urn:globus:auth:scope:transfer.api.globus.org:all[*https://auth.globus.org/scopes/<id>/data_access]``.
@@ -172,6 +181,8 @@ class AuthState:
             resource_server=next(iter(servers)),
             scopes=parsed,
             issued_at=self._world.clock.time(),
+            authenticated_at=self._world.clock.time(),
+            mfa=mfa,
         )
         with self._lock:
             self._refresh[token.value] = token
@@ -276,6 +287,8 @@ class AuthState:
             token_id=token.id,
             consents=self._consents.of(token.identity_id, token.client_id),
             every_consent=not self._world.settings.enforce_consents,
+            authenticated_at=token.authenticated_at,
+            mfa=token.mfa,
         )
 
     def anyone(self) -> Caller:

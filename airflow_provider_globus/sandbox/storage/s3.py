@@ -37,7 +37,7 @@ _CODES = {
 
 
 @contextmanager
-def _faults(path: str) -> Iterator[None]:
+def s3_faults(path: str) -> Iterator[None]:
     """Turn a boto3 error into the Globus word for it."""
     from botocore import exceptions
 
@@ -65,7 +65,7 @@ class _S3Reader:
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes."""
-        with _faults(self._path):
+        with s3_faults(self._path):
             data: bytes = self._body.read(size)
             return data
 
@@ -96,7 +96,7 @@ class S3Writer(Writer):
 
     def _send_part(self, data: bytes) -> None:
         client, bucket = self._storage.client, self._storage.bucket
-        with _faults(self._path):
+        with s3_faults(self._path):
             if self._upload_id is None:
                 upload = client.create_multipart_upload(Bucket=bucket, Key=self._key)
                 self._upload_id = upload["UploadId"]
@@ -111,12 +111,12 @@ class S3Writer(Writer):
             return
         client, bucket = self._storage.client, self._storage.bucket
         if self._upload_id is None:
-            with _faults(self._path):
+            with s3_faults(self._path):
                 client.put_object(Bucket=bucket, Key=self._key, Body=bytes(self._buffer))
         else:
             if self._buffer:
                 self._send_part(bytes(self._buffer))
-            with _faults(self._path):
+            with s3_faults(self._path):
                 client.complete_multipart_upload(
                     Bucket=bucket,
                     Key=self._key,
@@ -141,7 +141,7 @@ class S3Writer(Writer):
         if self._committed:
             return
         client, bucket = self._storage.client, self._storage.bucket
-        with _faults(self._path):
+        with s3_faults(self._path):
             if self._stored:
                 client.delete_object(Bucket=bucket, Key=self._key)
             elif self._upload_id is not None:
@@ -170,7 +170,7 @@ class S3Storage(Storage):
             raise ValueError(f"An S3 collection needs a bucket, as in s3://bucket/prefix: {url}")
         self.bucket = bucket
         self.prefix = prefix.strip("/")
-        self.client = client or _connect(endpoint_url, access_key_id, secret_access_key)
+        self.client = client or connect(endpoint_url, access_key_id, secret_access_key)
 
     def key(self, path: str) -> str:
         """Return the key of the object at `path`."""
@@ -182,17 +182,21 @@ class S3Storage(Storage):
 
     def stat(self, path: str) -> Entry:
         """Return the object, or the folder that keys below it imply."""
-        name = path.rsplit("/", 1)[-1]
+        name, denied = path.rsplit("/", 1)[-1], None
         if path != "/":
             try:
-                with _faults(path):
+                with s3_faults(path):
                     head = self.client.head_object(Bucket=self.bucket, Key=self.key(path))
                 return _file(name, head["ContentLength"], head["LastModified"].timestamp())
             except StorageError as error:
-                if error.code != "FILE_NOT_FOUND":
+                # An answer to HEAD has no body, so that only the listing says what is wrong with the keys.
+                if error.code not in ("FILE_NOT_FOUND", "PERMISSION_DENIED"):
                     raise
-        with _faults(path):
+                denied = error if error.code == "PERMISSION_DENIED" else None
+        with s3_faults(path):
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._folder(path), MaxKeys=1)
+        if denied is not None:
+            raise denied
         found = answer.get("Contents", [])
         if not found and path != "/":
             raise StorageError("FILE_NOT_FOUND", "No such file or directory", path)
@@ -200,25 +204,29 @@ class S3Storage(Storage):
 
     def list(self, path: str) -> Iterator[Entry]:
         """Yield objects and folders one level down, without keys that are no file names (`a//b`, `..`)."""
-        if self.stat(path).kind != "dir":
-            raise StorageError("NOT_A_DIRECTORY", "Not a directory", path)
         folder = self._folder(path)
+        exists = path == "/"
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/")
-        with _faults(path):
+        with s3_faults(path):
             for page in pages:
                 for common in page.get("CommonPrefixes", []):
+                    exists = True
                     name = common["Prefix"][len(folder) : -1]
                     if _is_name(name):
                         yield _folder(name, 0.0)
                 for item in page.get("Contents", []):
+                    exists = True
                     name = item["Key"][len(folder) :]
                     if _is_name(name):
                         yield _file(name, item["Size"], item["LastModified"].timestamp())
+        # Only asked when no key begins so: an object may have the name of a folder that holds others.
+        if not exists and self.stat(path).kind != "dir":
+            raise StorageError("NOT_A_DIRECTORY", "Not a directory", path)
 
     def open_read(self, path: str) -> Reader:
         """Open an object."""
         try:
-            with _faults(path):
+            with s3_faults(path):
                 answer = self.client.get_object(Bucket=self.bucket, Key=self.key(path))
         except StorageError as error:
             if error.code == "FILE_NOT_FOUND" and self.stat(path).is_dir:
@@ -233,7 +241,7 @@ class S3Storage(Storage):
         return S3Writer(self, path)
 
     def _has_folder(self, path: str) -> bool:
-        with _faults(path):
+        with s3_faults(path):
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._folder(path), MaxKeys=1)
         return answer.get("KeyCount", 0) > 0
 
@@ -249,7 +257,7 @@ class S3Storage(Storage):
         self._put_folder(path)
 
     def _put_folder(self, path: str) -> None:
-        with _faults(path):
+        with s3_faults(path):
             self.client.put_object(Bucket=self.bucket, Key=self._folder(path), Body=b"")
 
     def make_parents(self, path: str) -> None:
@@ -270,7 +278,7 @@ class S3Storage(Storage):
 
     def remove_file(self, path: str) -> None:
         """Delete an object that is there."""
-        with _faults(path):
+        with s3_faults(path):
             self.client.head_object(Bucket=self.bucket, Key=self.key(path))
             self.client.delete_object(Bucket=self.bucket, Key=self.key(path))
 
@@ -279,7 +287,7 @@ class S3Storage(Storage):
         if path == "/":
             raise StorageError("PERMISSION_DENIED", "The root of a collection cannot be removed", path)
         folder = self._folder(path)
-        with _faults(path):
+        with s3_faults(path):
             answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=folder, MaxKeys=2)
             if any(item["Key"] != folder for item in answer.get("Contents", [])):
                 raise StorageError("DIRECTORY_NOT_EMPTY", "Directory not empty", path)
@@ -317,8 +325,14 @@ def _folder(name: str, modified: float) -> Entry:
     return Entry(name=name, kind="dir", modified=modified, permissions="0755", user="s3", group="s3")
 
 
-def _connect(endpoint_url: str | None, key_id: str | None, secret: str | None) -> S3Client:
+def connect(endpoint_url: str | None, key_id: str | None, secret: str | None, *, anonymous: bool = False) -> S3Client:
+    """Return a client of an S3 service.
+
+    :param anonymous: sign nothing, for buckets that are open to everybody; else, without keys, those of the
+        environment are used.
+    """
     import boto3  # costs a third of a second; only S3 collections pay
+    from botocore import UNSIGNED
     from botocore.config import Config
 
     session = boto3.session.Session(
@@ -327,6 +341,7 @@ def _connect(endpoint_url: str | None, key_id: str | None, secret: str | None) -
         region_name=None if endpoint_url is None else "us-east-1",
     )
     config = Config(
+        signature_version=UNSIGNED if anonymous else None,
         connect_timeout=5,
         read_timeout=30,
         retries={"mode": "standard", "total_max_attempts": 2},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.connect_server.collections import policy_of
 from airflow_provider_globus.sandbox.storage import StorageError
 from airflow_provider_globus.sandbox.storage.paths import clean
 from airflow_provider_globus.sandbox.transfer.collections import AccessRule, Collection, Role
@@ -27,8 +29,6 @@ def parse_rule(document: Mapping[str, Any], rule_id: str, now: float) -> AccessR
     permissions = document.get("permissions")
     if permissions not in ("r", "rw"):
         raise bad_request(f"Field 'permissions' must be 'r' or 'rw', got {permissions!r}")
-    if kind == "anonymous" and permissions == "rw":
-        raise bad_request("Anonymous access can only be 'r'")
     expiration = document.get("expiration_date")
     return AccessRule(
         id=rule_id,
@@ -40,6 +40,21 @@ def parse_rule(document: Mapping[str, Any], rule_id: str, now: float) -> AccessR
         expiration_date=expiration,
         expires=_expiry(expiration, now),
     )
+
+
+def in_force(rule: AccessRule, collection: Collection, now: float) -> AccessRule:
+    """Return a new or changed rule as the policies of its collection let it be, or refuse it.
+
+    That a rule which would last longer than `acl_expiration_mins` allows is cut, and not refused, is assumed.
+    """
+    anonymous_writes = rule.principal_type == "anonymous" and "w" in rule.permissions
+    if anonymous_writes and policy_of(collection, "disable_anonymous_writes"):
+        raise bad_request(f"'{collection.name}' does not allow anonymous write permissions: use 'r'")
+    minutes = policy_of(collection, "acl_expiration_mins") if collection.high_assurance else None
+    if minutes is None or (rule.expires is not None and rule.expires <= now + minutes * 60):
+        return rule
+    expires = now + minutes * 60
+    return replace(rule, expires=expires, expiration_date=iso(expires))
 
 
 def _principal(document: Mapping[str, Any], kind: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.service import Answer, Route
 from airflow_provider_globus.sandbox.transfer.access import (
+    in_force,
     owner_role_document,
     owner_rule_document,
     parse_role,
@@ -64,7 +65,8 @@ def add_rule(request: ServiceRequest) -> Answer:
     """`POST /endpoint/<id>/access`; the same principal on the same path twice is a conflict."""
     collection = _shared(request)
     world = request.world
-    rule = parse_rule(request.json(), world.new_id(), world.clock.time())
+    now = world.clock.time()
+    rule = in_force(parse_rule(request.json(), world.new_id(), now), collection, now)
     what = (rule.principal_type, rule.principal, rule.path)
     if any((item.principal_type, item.principal, item.path) == what for item in collection.rules.values()):
         raise ServiceError(409, "Exists", "This folder is already shared with this principal")
@@ -77,7 +79,8 @@ def update_rule(request: ServiceRequest) -> Answer:
     """`PUT /endpoint/<id>/access/<rule>`: permissions and expiry."""
     collection = _shared(request)
     rule = _rule(request, collection)
-    changes = parse_rule({**rule_document(rule), **request.json()}, rule.id, request.world.clock.time())
+    now = request.world.clock.time()
+    changes = in_force(parse_rule({**rule_document(rule), **request.json()}, rule.id, now), collection, now)
     collection.rules[rule.id] = replace(
         rule,
         permissions=changes.permissions,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_globus.sandbox.storage import StorageError
 from airflow_provider_globus.sandbox.storage.paths import clean, is_within
 
 if TYPE_CHECKING:
@@ -73,6 +72,11 @@ class Collection:
     :param root: the folder or `s3://` URL it was made with, for people to read.
     :param host: the collection a guest collection is made on, the endpoint of a mapped one.
     :param connected: whether the machine of a personal collection is online.
+    :param storage: its files, where they are the same for everybody; else Connect Server finds those of each identity.
+    :param base_path: where it begins: in its host, or (a mapped one) in the storage of its gateway.
+    :param gateway_id: the storage gateway of a mapped collection.
+    :param user_credential_id: the credential of its owner that a guest collection uses.
+    :param policy: what only Connect Server's own documents say about it, such as ``allow_guest_collections``.
     """
 
     id: str
@@ -90,6 +94,10 @@ class Collection:
     public: bool = True
     default_directory: str = "/"
     connected: bool = True
+    gateway_id: str | None = None
+    user_credential_id: str | None = None
+    created: float = 0.0
+    policy: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, AccessRule] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
@@ -105,16 +113,16 @@ class Collection:
         return self.kind == "mapped" and not self.high_assurance
 
     @property
+    def mapped(self) -> Collection | None:
+        """The mapped collection it is, or is made on; None for personal ones and endpoints."""
+        if self.kind == "guest":
+            return self.host
+        return self if self.kind == "mapped" else None
+
+    @property
     def home(self) -> str:
         """What `/~/` stands for."""
         return clean(self.default_directory.replace("/~/", "/"), "/")
-
-    @property
-    def files(self) -> Storage:
-        """The storage behind it."""
-        if self.storage is None:
-            raise StorageError("ENDPOINT_ERROR", f"{self.name} is an endpoint and holds no files")
-        return self.storage
 
     def clean(self, path: str) -> str:
         """Return the absolute, normalised form of a path a client sent."""

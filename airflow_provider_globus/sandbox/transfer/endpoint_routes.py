@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
+from airflow_provider_globus.sandbox.connect_server.collections import detail_of, policy_of
 from airflow_provider_globus.sandbox.service import Answer, Route
 from airflow_provider_globus.sandbox.transfer.collections import EDITABLE, ENTITY_TYPES
 from airflow_provider_globus.sandbox.transfer.documents import result
@@ -15,38 +17,41 @@ if TYPE_CHECKING:
 
     from airflow_provider_globus.sandbox.service import ServiceRequest
     from airflow_provider_globus.sandbox.transfer.collections import Collection
+    from airflow_provider_globus.sandbox.world import World
 
 # Keys the real service has for older kinds of endpoint, or for what the sandbox has nothing to say about.
 _EMPTY = (
     "contact_email", "contact_info", "department", "description", "info_link", "keywords", "organization",
-    "user_message", "user_message_link", "subscription_id", "authentication_timeout_mins",
-    "authentication_assurance_timeout", "globus_connect_setup_key", "https_server", "tlsftp_server", "location",
+    "user_message", "user_message_link", "subscription_id",
+    "authentication_assurance_timeout", "globus_connect_setup_key", "tlsftp_server", "location",
     "max_concurrency", "preferred_concurrency", "max_parallelism", "preferred_parallelism", "network_use", "s3_url",
     "storage_type", "sharing_target_endpoint", "sharing_target_root_path", "expire_time", "myproxy_server",
     "myproxy_dn", "oauth_server", "host_endpoint", "gcs_version",
 )  # fmt: skip
 
 
-def endpoint_document(collection: Collection, identity_id: str, groups: set[str]) -> dict[str, Any]:
+def endpoint_document(world: World, collection: Collection, identity_id: str, groups: set[str]) -> dict[str, Any]:
     """Return an endpoint or collection with the key set of the real service."""
     kind, host = collection.kind, collection.host
-    guest = kind == "guest"
+    guest, gateway = kind == "guest", world.connect_server.gateway_of(collection)
+    owner_id, owner = _owner(collection)
     document: dict[str, Any] = {
         **dict.fromkeys(_EMPTY),
         "DATA_TYPE": "endpoint",
         "id": collection.id,
         "display_name": collection.name,
         "name": collection.id,
-        "canonical_name": f"{collection.owner_username.partition('@')[0]}#{collection.id}",
-        "username": collection.owner_username.partition("@")[0],
+        "canonical_name": f"{owner.partition('@')[0]}#{collection.id}",
+        "username": owner.partition("@")[0],
         "entity_type": collection.entity_type,
-        "owner_id": collection.owner_id,
-        "owner_string": collection.owner_username,
+        "owner_id": owner_id,
+        "owner_string": owner,
         "public": collection.public,
         "default_directory": None if kind == "endpoint" else collection.default_directory,
         "non_functional": kind == "endpoint",
         "high_assurance": collection.high_assurance,
-        "mfa_required": False,
+        "mfa_required": bool(gateway and gateway.fields.get("require_mfa")),
+        "authentication_timeout_mins": gateway.timeout_minutes if gateway else None,
         "force_encryption": False,
         "disable_verify": False,
         "force_verify": False,
@@ -60,7 +65,8 @@ def endpoint_document(collection: Collection, identity_id: str, groups: set[str]
         "host_path": collection.base_path if guest else None,
         "mapped_collection_id": host.id if guest and host else None,
         "mapped_collection_display_name": host.name if guest and host else None,
-        "gcs_manager_url": None if kind == "personal" else f"https://{_endpoint_id(collection)}.gcs.invalid",
+        "gcs_manager_url": None if kind == "personal" else world.tls_url,
+        "https_server": _https_server(world, collection),
         "is_globus_connect": kind == "personal",
         "gcp_connected": collection.connected if kind == "personal" else None,
         "gcp_paused": False if kind == "personal" else None,
@@ -70,13 +76,23 @@ def endpoint_document(collection: Collection, identity_id: str, groups: set[str]
         "expires_in": -1,
         "DATA": [],
     }
-    return {**document, **collection.details}
+    names = {*collection.details, "force_encryption", "user_message", "user_message_link"}
+    said = {name: detail_of(collection, name) for name in names}
+    return {**document, **{name: value for name, value in said.items() if value is not None}}
 
 
-def _endpoint_id(collection: Collection) -> str:
-    while collection.host is not None:
-        collection = collection.host
-    return collection.id
+def _owner(collection: Collection) -> tuple[str, str]:
+    """Return the identity that Transfer calls the owner: of what is on a Connect Server, its endpoint's own client."""
+    if collection.kind == "personal":
+        return collection.owner_id, collection.owner_username
+    return ENDPOINT_ID, f"{ENDPOINT_ID}@clients.auth.globus.org"
+
+
+def _https_server(world: World, collection: Collection) -> str | None:
+    """Return where the files of a collection are read and written over HTTPS; None when they are not."""
+    if collection.mapped is None or not policy_of(collection, "enable_https"):
+        return None
+    return f"{world.tls_url}/https/{collection.id}"
 
 
 def _roles(collection: Collection, identity_id: str, groups: set[str]) -> list[str]:
@@ -87,7 +103,7 @@ def _roles(collection: Collection, identity_id: str, groups: set[str]) -> list[s
 def _document(request: ServiceRequest, collection: Collection) -> dict[str, Any]:
     identity_id = request.caller.identity_id
     groups = {group for group, members in request.world.transfer.groups.items() if identity_id in members}
-    return endpoint_document(collection, identity_id, groups)
+    return endpoint_document(request.world, collection, identity_id, groups)
 
 
 def get_endpoint(request: ServiceRequest) -> Answer:
@@ -192,7 +208,7 @@ def _narrowed(request: ServiceRequest) -> Callable[[Collection], bool]:
         request.world.transfer.collection(host)
     unusable = flag(query, "filter_non_functional", False)
     return lambda item: (
-        owner in (None, "", item.owner_id)
+        owner in (None, "", _owner(item)[0])
         and entity in (None, "", item.entity_type)
         and (not host or (item.host is not None and item.host.id == host))
         and (functional is None or (item.kind == "endpoint") == unusable)

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_globus.sandbox.storage import CHUNK_BYTES
 from airflow_provider_globus.sandbox.transfer.moving import Interrupted
-from airflow_provider_globus.sandbox.transfer.outcome import finish, progress_made, start
+from airflow_provider_globus.sandbox.transfer.outcome import finish, pause, progress_made, start, unpause
 from airflow_provider_globus.sandbox.transfer.stepping import Fatal, Stepper
-from airflow_provider_globus.sandbox.transfer.tasks import Action, Phase, Task
+from airflow_provider_globus.sandbox.transfer.tasks import PARKED, PAUSES, Action, Phase, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_globus.sandbox.transfer.collections import Collection
+    from airflow_provider_globus.sandbox.transfer.pause_rules import PauseRules
     from airflow_provider_globus.sandbox.world import World
 
 log = logging.getLogger(__name__)
@@ -43,10 +44,12 @@ class Engine:
     """Schedules and runs the tasks of one sandbox.
 
     :param may: what the owner of a task may do at a path of a collection.
+    :param rules: what endpoint managers have paused.
     """
 
-    def __init__(self, world: World, may: Callable[[Task, Collection, str], str]) -> None:
+    def __init__(self, world: World, may: Callable[[Task, Collection, str], str], rules: PauseRules) -> None:
         self._world = world
+        self._rules = rules
         self.changed = threading.Condition(threading.RLock())
         self._stepper = Stepper(world, self, may)
         self._unfinished: dict[str, Task] = {}
@@ -90,6 +93,7 @@ class Engine:
             self._strike(task, submitted=True)
             if not task.done:
                 self._at(task.deadline, task, self._deadline)
+                self._heed(task)
                 self._promote()
 
     def unfinished(self) -> list[Task]:
@@ -112,7 +116,7 @@ class Engine:
             return "Canceled" if (task.fatal_error or {}).get("code") == "CANCELED" else "TaskComplete"
 
     def stop(self, task: Task, reason: str) -> None:
-        """Let a task rest for a reason (`hold`, `pause`, `inactive`) until `resume` takes the reason away."""
+        """Let a task rest for a reason (`hold`, `inactive`, a pause) until `resume` takes the reason away."""
         with self.changed:
             if task.done:
                 return
@@ -156,6 +160,43 @@ class Engine:
         """Heed a changed deadline."""
         with self.changed:
             self._at(task.deadline, task, self._deadline)
+
+    # Pauses
+
+    def pause(self, task: Task, reason: str, message: str | None) -> None:
+        """Let a task rest by an endpoint manager's word (`pause`) or rule (`rule`)."""
+        with self.changed:
+            if task.done:
+                return
+            if not task.paused:
+                pause(task, self._world.clock.time(), message)
+            self.stop(task, reason)
+            self.reschedule(task)
+
+    def unpause(self, task: Task, reason: str) -> None:
+        """Take back a word or a rule; the task goes on when none is left."""
+        with self.changed:
+            if reason not in task.stops:
+                return
+            if not task.stops & PAUSES - {reason}:
+                unpause(task, self._world.clock.time())
+            self.resume(task, reason)
+            self.reschedule(task)
+
+    def heed_rules(self) -> None:
+        """Apply the pause rules there are now to all tasks."""
+        with self.changed:
+            for task in self.unfinished():
+                self._heed(task)
+
+    def _heed(self, task: Task) -> None:
+        now = self._world.clock.time()
+        if applying := self._rules.on_task(task, now):
+            self.pause(task, "rule", applying[0].message)
+        else:
+            self.unpause(task, "rule")
+        if (later := self._rules.next_start(task, now)) is not None:
+            self._at(later, task, lambda task, moment, now: self._heed(task))
 
     # Faults that are added or removed while tasks run
 
@@ -203,7 +244,7 @@ class Engine:
         limit = self._world.settings.active_tasks_per_identity
         for task in self._unfinished.values():
             key = (task.owner_id, task.type)
-            if task.phase is not Phase.QUEUED or task.stops & {"pause", "inactive"} or active.get(key, 0) >= limit:
+            if task.phase is not Phase.QUEUED or task.stops & PARKED or active.get(key, 0) >= limit:
                 continue
             active[key] = active.get(key, 0) + 1
             start(task, self._world.clock.time())

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 from airflow_provider_globus.sandbox.service import Answer, Route
 from airflow_provider_globus.sandbox.transfer import task_routes
+from airflow_provider_globus.sandbox.transfer.access import owner_rule_document, rule_document
 from airflow_provider_globus.sandbox.transfer.documents import managed_task_document, result
-from airflow_provider_globus.sandbox.transfer.errors import bad_request, permission_denied
+from airflow_provider_globus.sandbox.transfer.errors import bad_request
 from airflow_provider_globus.sandbox.transfer.filters import compile_clauses, flag, integer
-from airflow_provider_globus.sandbox.transfer.outcome import pause, unpause
+from airflow_provider_globus.sandbox.transfer.manager_access import (
+    MANAGE,
+    MONITOR,
+    lineage,
+    managed_collection,
+    managed_task,
+    manages,
+    pause_slots,
+    require_any,
+    sides,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,107 +32,164 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.transfer.collections import Collection
     from airflow_provider_globus.sandbox.transfer.tasks import Task
 
-MONITOR = ("administrator", "activity_monitor", "activity_manager")
-MANAGE = ("administrator", "activity_manager")
 MOST_IDS = 50
+MESSAGE_LENGTH = 256
 
-
-def _manages(request: ServiceRequest, collection: Collection | None, roles: tuple[str, ...]) -> bool:
-    """Whether the caller has a role on a collection or on what hosts it."""
-    while collection is not None:
-        if collection.has_role(request.caller.identity_id, roles):
-            return True
-        collection = collection.host
-    return False
-
-
-def _sides(request: ServiceRequest, task: Task, roles: tuple[str, ...]) -> list[str]:
-    """Return the sides of a task the caller manages."""
-    sides = {"SOURCE": task.spec.source, "DESTINATION": task.spec.destination}
-    return [side for side, collection in sides.items() if _manages(request, collection, roles)]
-
-
-def _task(request: ServiceRequest, task_id: str, roles: tuple[str, ...]) -> Task:
-    task = request.world.transfer.task(task_id)
-    if not _sides(request, task, roles):
-        raise permission_denied(f"You do not have an effective {roles[-1]} role on an endpoint of task '{task_id}'")
-    return task
+_STATUSES = {"ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED"}
+_UNFINISHED = {"ACTIVE", "INACTIVE"}
+_FILTERS = (
+    "filter_status", "filter_owner_id", "filter_endpoint", "filter_endpoint_use", "filter_is_paused",
+    "filter_completion_time", "filter_min_faults", "filter_local_user",
+)  # fmt: skip
 
 
 def get_task(request: ServiceRequest) -> Answer:
     """`GET /endpoint_manager/task/<id>`."""
-    task = _task(request, request.path_params["task_id"], MONITOR)
+    task = managed_task(request, request.path_params["task_id"], MONITOR)
     return Answer(managed_task_document(task, request.world.clock.time()))
 
 
 def task_list(request: ServiceRequest) -> Answer:
-    """`GET /endpoint_manager/task_list`: pages by `last_key`."""
+    """`GET /endpoint_manager/task_list`: unfinished tasks first, the latest of each kind first; pages by `last_key`."""
+    require_any(request)
     query = request.query
     limit = integer(query, "limit", 100)
     if not 1 <= limit <= 1000:
         raise bad_request(f"limit must be between 1 and 1000, got {limit}")
-    tasks = [task for task in _candidates(request) if _passes(request, task)]
-    tasks.sort(key=lambda task: (task.done, -(task.completion_time or task.request_time)))
-    keys = [_key(task) for task in tasks]
-    last = query.get("last_key")
-    if last and last not in keys:
-        raise bad_request(f"Invalid last_key '{last}'")
-    start = keys.index(last) + 1 if last else 0
-    page, now = tasks[start : start + limit], request.world.clock.time()
+    _check_filters(request)
+    passes = _filter(request)
+    tasks = sorted((task for task in _candidates(request) if passes(task)), key=_place)
+    if last := query.get("last_key"):
+        after = _read_key(last)
+        tasks = [task for task in tasks if _place(task) > after]
+    page, now = tasks[:limit], request.world.clock.time()
     return Answer(
         {
             "DATA_TYPE": "task_list",
-            "has_next_page": start + limit < len(tasks),
+            "has_next_page": len(tasks) > limit,
             "last_key": _key(page[-1]) if page else None,
             "DATA": [managed_task_document(task, now) for task in page],
         }
     )
 
 
+def _place(task: Task) -> tuple[bool, float, str]:
+    """Return where a task stands in the list; it stays there unless it ends."""
+    return task.done, -_moment(task), task.id
+
+
+def _moment(task: Task) -> float:
+    return round(task.completion_time if task.completion_time is not None else task.request_time, 6)
+
+
 def _key(task: Task) -> str:
-    return f"{'complete' if task.done else 'active'},{task.id}"
+    """Return the key of a page's end; the id, which the service's keys do not show, tells simultaneous tasks apart."""
+    moment = datetime.fromtimestamp(_moment(task), UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f"{'complete' if task.done else 'active'},{moment},{task.id}"
+
+
+def _read_key(key: str) -> tuple[bool, float, str]:
+    state, _, rest = key.partition(",")
+    text, _, task_id = rest.partition(",")
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise bad_request(f"Invalid last_key '{key}'") from None
+    return state == "complete", -round(moment, 6), task_id
+
+
+def _check_filters(request: ServiceRequest) -> None:
+    """Refuse filters that do not go together."""
+    query = request.query
+    statuses = set(filter(None, (query.get("filter_status") or "").split(",")))
+    unfinished_only = bool(statuses) and statuses <= _UNFINISHED
+    if unknown := statuses - _STATUSES:
+        raise bad_request(f"Unknown filter_status {', '.join(sorted(unknown))}")
+    if query.get("filter_task_id"):
+        if others := [name for name in _FILTERS if query.get(name)]:
+            raise bad_request(f"filter_task_id cannot be combined with {', '.join(others)}")
+        return
+    endpoint = query.get("filter_endpoint")
+    if not endpoint:
+        if not unfinished_only:
+            raise bad_request(
+                "filter_task_id or filter_endpoint is required unless filter_status is ACTIVE or INACTIVE"
+            )
+        for name in ("filter_endpoint_use", "filter_local_user"):
+            if query.get(name):
+                raise bad_request(f"{name} requires filter_endpoint")
+    if query.get("filter_endpoint_use") not in (None, "", "source", "destination"):
+        raise bad_request("filter_endpoint_use must be source or destination")
+    if query.get("filter_is_paused") and not unfinished_only:
+        raise bad_request("filter_is_paused requires a filter_status of ACTIVE or INACTIVE")
 
 
 def _candidates(request: ServiceRequest) -> list[Task]:
-    """Return the tasks the request may look at, or refuse a request that is too wide."""
+    """Return the tasks the request may look at, or refuse a request for others."""
     query, state = request.query, request.world.transfer
-    statuses = set(filter(None, (query.get("filter_status") or "").split(",")))
     ids = list(filter(None, (query.get("filter_task_id") or "").split(",")))
-    endpoint = query.get("filter_endpoint")
-    if not ids and not endpoint and not (statuses and statuses <= {"ACTIVE", "INACTIVE"}):
-        raise bad_request("filter_task_id or filter_endpoint is required unless filter_status is ACTIVE or INACTIVE")
     if len(ids) > MOST_IDS:
         raise bad_request(f"filter_task_id takes at most {MOST_IDS} ids, got {len(ids)}")
-    if endpoint and not _manages(request, state.collection(endpoint), MONITOR):
-        raise permission_denied(f"You do not have an effective activity_monitor role on '{endpoint}'")
     if ids:
-        return [_task(request, task_id, MONITOR) for task_id in ids]
-    return [task for task in list(state.tasks.values()) if _sides(request, task, MONITOR)]
+        return [managed_task(request, task_id, MONITOR) for task_id in dict.fromkeys(ids)]
+    owner = query.get("filter_owner_id")
+    if owner and request.world.auth.identity(owner) is None:
+        # The documentation names the code; its HTTP status is assumed.
+        raise ServiceError(404, "UserNotFound", f"No such user '{owner}'", headers=PROVISIONAL)
+    if endpoint := query.get("filter_endpoint"):
+        managed_collection(request, endpoint, MONITOR)
+    known: dict[str, bool] = {}
+
+    def mine(collection: Collection | None) -> bool:
+        if collection is None:
+            return False
+        if collection.id not in known:
+            known[collection.id] = manages(request, collection, MONITOR)
+        return known[collection.id]
+
+    return [task for task in list(state.tasks.values()) if mine(task.spec.source) or mine(task.spec.destination)]
 
 
-def _passes(request: ServiceRequest, task: Task) -> bool:
-    query, spec = request.query, task.spec
+def _filter(request: ServiceRequest) -> Callable[[Task], bool]:
+    """Return the test of all filters of a request."""
+    query = request.query
     endpoint, use = query.get("filter_endpoint"), query.get("filter_endpoint_use")
-    sides = {
-        "source": {spec.source.id, spec.source.host.id if spec.source.host else None},
-        "destination": {
-            spec.destination.id if spec.destination else None,
-            spec.destination.host.id if spec.destination and spec.destination.host else None,
-        },
-    }
-    where = sides.get(use or "", sides["source"] | sides["destination"])
-    completed = query.get("filter_completion_time")
-    in_time = compile_clauses({"t": completed.split(",")}, {"t": "time"})["t"] if completed else None
-    statuses = query.get("filter_status")
-    return (
-        (not endpoint or endpoint in where)
-        and (not statuses or task.status in statuses.split(","))
-        and query.get("filter_owner_id") in (None, "", task.owner_id)
-        and query.get("filter_local_user") in (None, "", spec.source_local_user, spec.destination_local_user)
-        and (query.get("filter_is_paused") is None or flag(query, "filter_is_paused", False) == task.paused)
-        and task.faults >= integer(query, "filter_min_faults", 0)
-        and (in_time is None or in_time(task.completion_time))
-    )
+    statuses = set(filter(None, (query.get("filter_status") or "").split(",")))
+    user, owner = query.get("filter_local_user"), query.get("filter_owner_id")
+    paused = flag(query, "filter_is_paused", False) if query.get("filter_is_paused") else None
+    faults = integer(query, "filter_min_faults", 0)
+    in_time = _completion(query.get("filter_completion_time"))
+
+    def passes(task: Task) -> bool:
+        users = {"source": task.spec.source_local_user, "destination": task.spec.destination_local_user}
+        places = {
+            "source": {item.id for item in lineage(task.spec.source)},
+            "destination": {item.id for item in lineage(task.spec.destination)},
+        }
+        where = [side for side in places if not use or side == use]
+        matching = [side for side in where if not endpoint or endpoint in places[side]]
+        return (
+            bool(matching)
+            and (not user or any(users[side] == user for side in matching))
+            and (not statuses or task.status in statuses)
+            and (not owner or task.owner_id == owner)
+            and (paused is None or paused == task.paused)
+            and task.faults >= faults
+            and in_time(task.completion_time)
+        )
+
+    return passes
+
+
+def _completion(text: str | None) -> Callable[[float | None], bool]:
+    """Return the test of a time range; one without an end holds for what is still to complete."""
+    if not text:
+        return lambda moment: True
+    start, comma, end = text.partition(",")
+    if not comma or not (start.strip() or end.strip()):
+        raise bad_request("filter_completion_time must be 'start,end', of which one may be empty")
+    test = compile_clauses({"t": [start, end]}, {"t": "time"})["t"]
+    return lambda moment: test(moment) if moment is not None else not end.strip()
 
 
 def _named(request: ServiceRequest) -> tuple[list[Task], str]:
@@ -129,9 +198,9 @@ def _named(request: ServiceRequest) -> tuple[list[Task], str]:
     ids, message = document.get("task_id_list"), document.get("message") or ""
     if not isinstance(ids, list) or not ids or not isinstance(message, str):
         raise bad_request("Field 'task_id_list' must be a list of task ids and 'message' a text")
-    if len(message) > 256:
-        raise bad_request("Field 'message' must be at most 256 characters")
-    return [_task(request, str(task_id), MANAGE) for task_id in ids], message
+    if len(message) > MESSAGE_LENGTH:
+        raise bad_request(f"Field 'message' must be at most {MESSAGE_LENGTH} characters")
+    return [managed_task(request, str(task_id), MANAGE) for task_id in ids], message
 
 
 def admin_cancel(request: ServiceRequest) -> Answer:
@@ -141,12 +210,12 @@ def admin_cancel(request: ServiceRequest) -> Answer:
     cancel_id = request.world.new_id()
     for task in tasks:
         if not task.done:
-            sides = _sides(request, task, MANAGE)
-            task.canceled_by_admin = "BOTH" if len(sides) == 2 else sides[0]
+            mine = sides(request, task, MANAGE)
+            task.canceled_by_admin = "BOTH" if len(mine) == 2 else mine[0]
             task.canceled_by_admin_message = message
             state.engine.cancel(task)
     state.admin_cancels[cancel_id] = (request.caller.identity_id, tasks)
-    return Answer({"DATA_TYPE": "admin_cancel", "id": cancel_id, "done": _all_done(tasks)}, headers=PROVISIONAL)
+    return Answer({"DATA_TYPE": "admin_cancel", "id": cancel_id, "done": _all_done(tasks)})
 
 
 def cancel_status(request: ServiceRequest) -> Answer:
@@ -154,8 +223,8 @@ def cancel_status(request: ServiceRequest) -> Answer:
     cancel_id = request.path_params["cancel_id"]
     owner, tasks = request.world.transfer.admin_cancels.get(cancel_id, ("", []))
     if owner != request.caller.identity_id:
-        raise ServiceError(404, "ClientError.NotFound", f"No such admin cancel '{cancel_id}'")
-    return Answer({"DATA_TYPE": "admin_cancel", "id": cancel_id, "done": _all_done(tasks)}, headers=PROVISIONAL)
+        raise ServiceError(404, "ClientError.NotFound", f"No such admin cancel '{cancel_id}'", headers=PROVISIONAL)
+    return Answer({"DATA_TYPE": "admin_cancel", "id": cancel_id, "done": _all_done(tasks)})
 
 
 def _all_done(tasks: list[Task]) -> bool:
@@ -168,56 +237,88 @@ def admin_pause(request: ServiceRequest) -> Answer:
     engine = request.world.transfer.engine
     for task in tasks:
         with engine.changed:
-            if not task.done and not task.paused:
-                pause(task, request.world.clock.time(), message)
-                engine.stop(task, "pause")
-                engine.reschedule(task)
-    return Answer(
-        result("PauseAccepted", "Tasks have been paused.", request.request_id, request.path), headers=PROVISIONAL
-    )
+            task.pause_messages.update(dict.fromkeys(pause_slots(request, task)[0], message))
+            engine.pause(task, "pause", message)
+    return Answer(result("PauseAccepted", "Tasks have been paused.", request.request_id, request.path))
 
 
 def admin_resume(request: ServiceRequest) -> Answer:
-    """`POST /endpoint_manager/admin_resume`."""
+    """`POST /endpoint_manager/admin_resume`; what a manager of the host or a rule paused stays so."""
     tasks, _ = _named(request)
     engine = request.world.transfer.engine
     for task in tasks:
         with engine.changed:
-            if task.paused:
-                unpause(task, request.world.clock.time())
-                engine.resume(task, "pause")
-                engine.reschedule(task)
-    return Answer(
-        result("ResumeAccepted", "Tasks have been resumed.", request.request_id, request.path), headers=PROVISIONAL
-    )
+            for slot in pause_slots(request, task)[1]:
+                task.pause_messages.pop(slot, None)
+            if not task.pause_messages:
+                engine.unpause(task, "pause")
+    return Answer(result("ResumeAccepted", "Tasks have been resumed.", request.request_id, request.path))
 
 
 def _managed(view: Callable[[ServiceRequest, Task], Answer]) -> Callable[[ServiceRequest], Answer]:
     """Return a handler that shows a managed task through a view of its owner's."""
 
     def handler(request: ServiceRequest) -> Answer:
-        return view(request, _task(request, request.path_params["task_id"], MONITOR))
+        return view(request, managed_task(request, request.path_params["task_id"], MONITOR))
 
     return handler
 
 
-def monitored_endpoints(request: ServiceRequest) -> Answer:
-    """`GET /endpoint_manager/monitored_endpoints`."""
+# Endpoints and collections
+
+
+def _endpoints(request: ServiceRequest, data_type: str, found: list[Collection]) -> Answer:
     from airflow_provider_globus.sandbox.transfer.endpoint_routes import endpoint_document
 
-    found = [
-        endpoint_document(item, request.caller.identity_id, set())
-        for item in list(request.world.transfer.collections.values())
-        if _manages(request, item, MONITOR)
-    ]
-    return Answer({"DATA_TYPE": "monitored_endpoints", "DATA": found}, headers=PROVISIONAL)
+    documents = [endpoint_document(request.world, item, request.caller.identity_id, set()) for item in found]
+    return Answer({"DATA_TYPE": data_type, "DATA": documents})
+
+
+def monitored_endpoints(request: ServiceRequest) -> Answer:
+    """`GET /endpoint_manager/monitored_endpoints`."""
+    require_any(request)
+    everything = list(request.world.transfer.collections.values())
+    return _endpoints(request, "monitored_endpoints", [item for item in everything if manages(request, item, MONITOR)])
+
+
+def get_endpoint(request: ServiceRequest) -> Answer:
+    """`GET /endpoint_manager/endpoint/<id>`: as its owner sees it, but for whether the caller uses it."""
+    from airflow_provider_globus.sandbox.transfer.endpoint_routes import endpoint_document
+
+    collection = managed_collection(request, request.path_params["endpoint_id"], MONITOR)
+    return Answer({**endpoint_document(request.world, collection, request.caller.identity_id, set()), "in_use": None})
+
+
+def hosted_endpoints(request: ServiceRequest) -> Answer:
+    """`GET /endpoint_manager/endpoint/<id>/hosted_endpoint_list`: the guest collections below it."""
+    host = managed_collection(request, request.path_params["endpoint_id"], MONITOR)
+    if host.kind == "guest":
+        raise ServiceError(409, "Conflict", f"'{host.id}' is not a host endpoint")
+    everything = list(request.world.transfer.collections.values())
+    return _endpoints(
+        request, "endpoint_list", [item for item in everything if item.kind == "guest" and host in lineage(item)]
+    )
+
+
+def access_list(request: ServiceRequest) -> Answer:
+    """`GET /endpoint_manager/endpoint/<id>/access_list`."""
+    collection = managed_collection(request, request.path_params["endpoint_id"], MONITOR)
+    if collection.kind != "guest":
+        message = f"'{collection.name}' is not a guest collection: access rules need one"
+        raise ServiceError(400, "ClientError.BadRequest.NotSupported", message, headers=PROVISIONAL)
+    rules = [owner_rule_document(collection), *map(rule_document, collection.rules.values())]
+    return Answer({"DATA_TYPE": "access_list", "endpoint": collection.id, "DATA": rules})
 
 
 _ADMIN = "/v0.10/endpoint_manager"
 _TASK = f"{_ADMIN}/task/{{task_id}}"
+_ENDPOINT = f"{_ADMIN}/endpoint/{{endpoint_id}}"
 ROUTES = (
-    Route("GET", f"{_ADMIN}/task_list", task_list),
     Route("GET", f"{_ADMIN}/monitored_endpoints", monitored_endpoints),
+    Route("GET", _ENDPOINT, get_endpoint),
+    Route("GET", f"{_ENDPOINT}/hosted_endpoint_list", hosted_endpoints),
+    Route("GET", f"{_ENDPOINT}/access_list", access_list),
+    Route("GET", f"{_ADMIN}/task_list", task_list),
     Route("GET", _TASK, get_task),
     Route("GET", f"{_TASK}/event_list", _managed(task_routes.events)),
     Route("GET", f"{_TASK}/successful_transfers", _managed(task_routes.successful_transfers)),

@@ -82,16 +82,29 @@ def stat_or_none(storage: Storage, path: str) -> Entry | None:
         raise
 
 
-class FileCopy:
-    """One attempt at one file of a transfer task."""
+def looks_current(entry: Entry, present: Entry | None, level: int) -> bool:
+    """Compare by what listings say, as sync levels ask: 0 exists, 1 and 3 size, 2 modification time, too."""
+    if present is None or present.kind != "file":
+        return False
+    if level == 0:
+        return True
+    return present.size == entry.size and (level != 2 or int(entry.modified) <= int(present.modified))
 
-    def __init__(self, task: Task, step: Step, pace: Pace) -> None:
+
+class FileCopy:
+    """One attempt at one file of a transfer task.
+
+    :param source: the files of the source collection, as the owner of the task reaches them; so `destination`.
+    """
+
+    def __init__(self, task: Task, step: Step, pace: Pace, source: Storage, destination: Storage) -> None:
         spec = task.spec
         assert spec.destination is not None
         self._task = task
         self._spec: Spec = spec
         self._step = step
         self._pace = pace
+        self._source_files, self._destination_files = source, destination
         self._source = spec.source
         self._destination = spec.destination
         self._algorithm = (step.item.algorithm if step.item else None) or DEFAULT_ALGORITHM
@@ -100,14 +113,14 @@ class FileCopy:
     def run(self) -> None:
         """Copy the file, or count it as skipped when the sync level finds it unchanged."""
         with side_of(self._source, self._step.source, "source"):
-            entry = self._source.files.stat(self._step.source)
+            entry = self._source_files.stat(self._step.source)
         if self._spec.sync_level is not None and self._is_current(entry, self._spec.sync_level):
             self._task.files_skipped += 1
             return
         checksum = self._copy(entry)
         if self._spec.preserve_timestamp:
             with side_of(self._destination, self._step.destination, "destination"):
-                self._destination.files.set_modified(self._step.destination, entry.modified)
+                self._destination_files.set_modified(self._step.destination, entry.modified)
         self._task.files_transferred += 1
         self._task.successes.append(
             Success(
@@ -120,25 +133,17 @@ class FileCopy:
         )
 
     def _is_current(self, entry: Entry, level: int) -> bool:
-        """Compare as the sync level asks: 0 exists, 1 size, 2 modification time, 3 checksum."""
+        """Compare as the sync level asks."""
         with side_of(self._destination, self._step.destination, "destination"):
-            present = stat_or_none(self._destination.files, self._step.destination)
-        if present is None or present.kind != "file":
-            return False
-        if level == 0:
-            return True
-        if present.size != entry.size:
-            return False
-        if level == 2:
-            return int(entry.modified) <= int(present.modified)
-        return level == 1 or self._same_bytes(entry)
+            present = stat_or_none(self._destination_files, self._step.destination)
+        return looks_current(entry, present, level) and (level != 3 or self._same_bytes(entry))
 
     def _same_bytes(self, entry: Entry) -> bool:
         with side_of(self._source, self._step.source, "source"):
-            reader = self._source.files.open_read(self._step.source)
+            reader = self._source_files.open_read(self._step.source)
             ours = digest_of(reader, self._algorithm, self._task, self._pace)
         with side_of(self._destination, self._step.destination, "destination"):
-            reader = self._destination.files.open_read(self._step.destination)
+            reader = self._destination_files.open_read(self._step.destination)
             theirs = digest_of(reader, self._algorithm, self._task, self._pace)
         self._task.bytes_checksummed += entry.size
         return ours == theirs
@@ -147,7 +152,7 @@ class FileCopy:
         """Move the bytes; the file appears at the destination only once it is whole and verified."""
         moved = 0
         with side_of(self._source, self._step.source, "source"):
-            reader = self._source.files.open_read(self._step.source)
+            reader = self._source_files.open_read(self._step.source)
         try:
             with closing(reader), self._writer() as writer:
                 wanted = self._spec.verify_checksum or self._external is not None
@@ -172,7 +177,7 @@ class FileCopy:
 
     def _writer(self) -> Writer:
         with side_of(self._destination, self._step.destination, "destination"):
-            return self._destination.files.open_write(self._step.destination)
+            return self._destination_files.open_write(self._step.destination)
 
     def _read(self, reader: Reader) -> bytes:
         with side_of(self._source, self._step.source, "source"):

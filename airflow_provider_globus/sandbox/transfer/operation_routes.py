@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.errors import ServiceError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_globus.sandbox.service import ServiceRequest
+    from airflow_provider_globus.sandbox.storage import Storage
     from airflow_provider_globus.sandbox.transfer.collections import Collection
 
 LISTING_LIMIT = 100_000
@@ -68,6 +70,10 @@ _EXTERNAL = {
 def _refusal(operation: str, error: StorageError, collection: Collection) -> ServiceError:
     """Return the error a file operation answers when the storage fails it."""
     where = f"Endpoint: {collection.name} ({collection.id})\nMessage: {error.message}\n---\nDetails: {error.path}\n"
+    if error.login is not None:
+        said = f"Command Failed: Error (login)\nEndpoint: {collection.name} ({collection.id})\nServer: sandbox:443"
+        message = f"{said}\nMessage: Login Failed\n---\nDetails: {error.login}\n"
+        return ServiceError(502, f"ExternalError.{operation}Failed.LoginFailed", message)
     if error.code == "INVALID_PATH_NAME":
         return bad_request(f"Invalid path: {error.message}", "InvalidPath")
     if error.code == "NOT_SUPPORTED":
@@ -97,7 +103,9 @@ class _Operation:
         request.world.transfer.require_access(request.caller, self.collection)
         if request.query.get("local_user") and self.collection.kind != "mapped":
             raise bad_request("local_user can only be used with mapped collections")
-        request.world.transfer.used(request.caller.identity_id, self.collection)
+        state, me = request.world.transfer, request.caller.identity_id
+        state.pause_rules.refuse(name, self.collection, me, request.world.clock.time())
+        state.used(me, self.collection)
 
     def path(self, text: str, need: str) -> str:
         """Return a clean path the caller may read (`r`) or change (`w`)."""
@@ -119,10 +127,10 @@ class _Operation:
         if fault is not None:
             raise _refusal(self.name, StorageError(fault.nice_status, fault.details, path), self.collection)
 
-    def attempt(self, act: Callable[[], Any]) -> Any:
-        """Do something with the storage, refusing in the service's words when it fails."""
+    def attempt(self, act: Callable[[Storage], Any]) -> Any:
+        """Do something with the caller's storage, refusing in the service's words when it fails."""
         try:
-            return act()
+            return act(self._request.world.transfer.files(self.collection, self._request.caller.identity_id))
         except StorageError as error:
             raise _refusal(self.name, error, self.collection) from None
 
@@ -133,12 +141,7 @@ def ls(request: ServiceRequest) -> Answer:
     query, collection = request.query, operation.collection
     limit, offset = page_bounds(query, default=LISTING_LIMIT, maximum=LISTING_LIMIT)
     path = operation.path(query.get("path") or collection.default_directory, "r")
-    keep = _filter(query.getlist("filter"), show_hidden=flag(query, "show_hidden", True))
-    entries: list[Entry] = operation.attempt(lambda: list(collection.files.list(path)))
-    if len(entries) > LISTING_LIMIT:
-        error = StorageError("LIMIT_EXCEEDED", f"Directory limit of {LISTING_LIMIT} reached", path)
-        raise _refusal(operation.name, error, collection)
-    found = order([entry for entry in entries if keep(entry)], query.get("orderby") or "type,name", _FIELDS)
+    found = _listed(request, operation, path, offset, limit)
     page = found[offset : offset + limit]
     shown = path.rstrip("/") + "/"
     return Answer(
@@ -147,13 +150,34 @@ def ls(request: ServiceRequest) -> Answer:
             "endpoint": collection.id,
             "path": shown,
             "absolute_path": shown,
-            "rename_supported": collection.files.supports_rename,
-            "symlink_supported": collection.files.supports_symlinks,
+            "rename_supported": operation.attempt(lambda files: files.supports_rename),
+            "symlink_supported": operation.attempt(lambda files: files.supports_symlinks),
             "length": len(page),
             "total": len(found),
             "DATA": [file_document(entry, collection) for entry in page],
         }
     )
+
+
+def _listed(request: ServiceRequest, operation: _Operation, path: str, offset: int, limit: int) -> list[Entry]:
+    """Return all of a directory that the query asks for; the first page always shows the storage as it is."""
+    query, state, collection = request.query, request.world.transfer, operation.collection
+    keep = _filter(query.getlist("filter"), show_hidden=flag(query, "show_hidden", True))
+    asked = tuple(sorted(pair for pair in query.multi_items() if pair[0] not in ("path", "limit", "offset")))
+    key = (request.caller.identity_id, collection.id, path, asked)
+    found = state.listings.find(key) if offset else None
+    if found is None:
+        # One more than allowed is enough to refuse: a bucket may hold millions.
+        entries = operation.attempt(lambda files: list(islice(files.list(path), LISTING_LIMIT + 1)))
+        if len(entries) > LISTING_LIMIT:
+            error = StorageError("LIMIT_EXCEEDED", f"Directory limit of {LISTING_LIMIT} reached", path)
+            raise _refusal(operation.name, error, collection)
+        found = order([entry for entry in entries if keep(entry)], query.get("orderby") or "type,name", _FIELDS)
+    if offset + limit >= len(found):
+        state.listings.drop(key)
+    elif not state.engine.unfinished():  # a task may change it before the next page
+        state.listings.keep(key, found)
+    return found
 
 
 def _filter(texts: list[str], *, show_hidden: bool) -> Callable[[Entry], bool]:
@@ -174,7 +198,7 @@ def stat(request: ServiceRequest) -> Answer:
     """`GET /operation/endpoint/<id>/stat`."""
     operation = _Operation(request, "Stat")
     path = operation.path(_required(request.query.get("path"), "path"), "r")
-    entry = operation.attempt(lambda: operation.collection.files.stat(path))
+    entry = operation.attempt(lambda files: files.stat(path))
     return Answer(file_document(entry, operation.collection))
 
 
@@ -182,7 +206,8 @@ def mkdir(request: ServiceRequest) -> Answer:
     """`POST /operation/endpoint/<id>/mkdir`."""
     operation = _Operation(request, "Mkdir")
     path = operation.path(_required(request.json().get("path"), "path"), "w")
-    operation.attempt(lambda: operation.collection.files.mkdir(path))
+    operation.attempt(lambda files: files.mkdir(path))
+    request.world.transfer.listings.forget()
     answer = result("DirectoryCreated", "The directory was created successfully", request.request_id, request.path)
     return Answer({**answer, "DATA_TYPE": "mkdir_result"}, status=202)
 
@@ -193,7 +218,8 @@ def rename(request: ServiceRequest) -> Answer:
     document = request.json()
     old = operation.path(_required(document.get("old_path"), "old_path"), "w")
     new = operation.path(_required(document.get("new_path"), "new_path"), "w")
-    operation.attempt(lambda: operation.collection.files.rename(old, new))
+    operation.attempt(lambda files: files.rename(old, new))
+    request.world.transfer.listings.forget()
     return Answer(result("FileRenamed", "File or directory renamed successfully", request.request_id, request.path))
 
 

@@ -67,8 +67,7 @@ def finish(task: Task, now: float, code: str | None, description: str) -> None:
 
 
 def pause(task: Task, now: float, message: str | None) -> None:
-    """Note that an endpoint manager paused a task; it may rest for ninety days."""
-    task.pause_message = message
+    """Note that an endpoint manager, or a rule of one, paused a task; it may rest for ninety days."""
     task.nice_status, task.nice_details, task.nice_since = "PAUSED", message, now
     task.deadline = max(task.deadline, now + PAUSE_EXTENDS_SECONDS)
     task.log(now, "PAUSED", "paused", message or "", is_error=True)
@@ -76,6 +75,5 @@ def pause(task: Task, now: float, message: str | None) -> None:
 
 def unpause(task: Task, now: float) -> None:
     """Note that a task may go on; it has a day from now."""
-    task.pause_message = None
     task.deadline = now + UNPAUSE_LEAVES_SECONDS
     task.log(now, "UNPAUSED", "unpaused")

@@ -12,6 +12,7 @@ from airflow_provider_globus.sandbox.transfer import (
     endpoint_routes,
     manager_routes,
     operation_routes,
+    pause_rule_routes,
     task_routes,
 )
 from airflow_provider_globus.sandbox.transfer.errors import render_error
@@ -34,6 +35,7 @@ SERVICE = Service(
         *endpoint_routes.ROUTES,
         *access_routes.ROUTES,
         *manager_routes.ROUTES,
+        *pause_rule_routes.ROUTES,
     ),
     render_error=render_error,
     scope=TRANSFER_ALL,

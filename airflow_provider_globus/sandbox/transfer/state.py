@@ -7,10 +7,11 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.storage import open_storage
 from airflow_provider_globus.sandbox.storage.paths import clean
-from airflow_provider_globus.sandbox.transfer.access import parse_role, parse_rule
+from airflow_provider_globus.sandbox.transfer.access import in_force, parse_role, parse_rule
 from airflow_provider_globus.sandbox.transfer.collections import AccessRule, Collection, Kind, Role
 from airflow_provider_globus.sandbox.transfer.documents import event_document, task_document, task_summary
 from airflow_provider_globus.sandbox.transfer.engine import Engine
@@ -21,6 +22,8 @@ from airflow_provider_globus.sandbox.transfer.errors import (
     permission_denied,
     task_not_found,
 )
+from airflow_provider_globus.sandbox.transfer.listings import Listings
+from airflow_provider_globus.sandbox.transfer.pause_rules import PauseRules
 from airflow_provider_globus.sandbox.transfer.stepping import first_steps
 from airflow_provider_globus.sandbox.transfer.tasks import Task
 
@@ -29,11 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_globus.sandbox.auth.models import Caller
+    from airflow_provider_globus.sandbox.storage import Storage
     from airflow_provider_globus.sandbox.transfer.tasks import Spec
     from airflow_provider_globus.sandbox.world import World
-
-# The Connect Server endpoint above every mapped collection of a sandbox.
-ENDPOINT_ID = "5a4db0c5-0000-4000-8000-0000000000e0"
 
 
 __all__ = ["ENDPOINT_ID", "Collection", "Task", "TransferState"]
@@ -45,14 +46,19 @@ class TransferState:
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.RLock()
-        self.collections: dict[str, Collection] = {}
+        owner_id, username = self._owner(None)
+        # The Connect Server endpoint that mapped collections belong to.
+        self.endpoint = Collection(ENDPOINT_ID, "Globus sandbox endpoint", "endpoint", owner_id, username)
+        self.collections: dict[str, Collection] = {ENDPOINT_ID: self.endpoint}
         self.tasks: dict[str, Task] = {}
         self.groups: dict[str, set[str]] = {}
         self.admin_cancels: dict[str, tuple[str, list[Task]]] = {}
         self._by_owner: dict[str, dict[str, Task]] = {}
         self._submissions: dict[str, Task] = {}
         self._recent: dict[str, dict[str, None]] = {}
-        self.engine: Engine = Engine(world, self._may)
+        self.pause_rules = PauseRules()
+        self.listings = Listings(world.clock)
+        self.engine: Engine = Engine(world, self._may, self.pause_rules)
         self.mark()
 
     # Collections
@@ -100,25 +106,39 @@ class TransferState:
             writable=writable,
             public=public,
             default_directory=default_directory,
+            created=self._world.clock.time(),
         )
         if host is not None:
             collection.host = host if isinstance(host, Collection) else self.find(host)
             if collection.host.kind != "mapped":
                 raise ValueError(f"The host of a guest collection is a mapped one; {collection.host.name} is not")
-            collection.host.files.make_parents(collection.base_path)
-            collection.storage = collection.host.files.below(collection.base_path)
+            self.files(collection.host, owner_id).make_parents(collection.base_path)
             collection.root = f"{collection.host.root.rstrip('/')}{collection.base_path}"
-        else:
-            collection.root = str(root)
-            collection.storage = open_storage(
-                str(root),
-                s3_endpoint_url=s3_endpoint_url,
-                s3_access_key_id=s3_access_key_id,
-                s3_secret_access_key=s3_secret_access_key,
-            )
-        return self._keep(collection)
+            # Who sets up a sandbox need not ask first; a guest collection is reached only where such are allowed.
+            collection.host.policy.setdefault("allow_guest_collections", True)
+            return self.keep(collection)
+        collection.root = str(root)
+        collection.storage = open_storage(
+            collection.root,
+            s3_endpoint_url=s3_endpoint_url,
+            s3_access_key_id=s3_access_key_id,
+            s3_secret_access_key=s3_secret_access_key,
+        )
+        if kind == "mapped":
+            self._world.connect_server.give_gateway(collection, s3_endpoint_url)
+        return self.keep(collection)
 
-    def _keep(self, collection: Collection) -> Collection:
+    def files(self, collection: Collection, identity_id: str) -> Storage:
+        """Return the files of a collection as an identity reaches them.
+
+        :raises StorageError: the storage does not let it in.
+        """
+        if collection.storage is not None:
+            return collection.storage
+        return self._world.connect_server.files(collection, identity_id)
+
+    def keep(self, collection: Collection) -> Collection:
+        """Add a collection that is made already."""
         with self._lock:
             if collection.id in self.collections:
                 raise ValueError(f"There already is a collection {collection.id}")
@@ -126,22 +146,9 @@ class TransferState:
             if collection.alias in names:
                 raise ValueError(f"There already is a collection with the alias {collection.alias!r}")
             if collection.kind == "mapped":
-                collection.host = self._endpoint(collection)
+                collection.host = self.endpoint
             self.collections[collection.id] = collection
         return collection
-
-    def _endpoint(self, collection: Collection) -> Collection:
-        """Return the Connect Server endpoint that mapped collections belong to."""
-        return self.collections.setdefault(
-            ENDPOINT_ID,
-            Collection(
-                id=ENDPOINT_ID,
-                name="Globus sandbox endpoint",
-                kind="endpoint",
-                owner_id=collection.owner_id,
-                owner_username=collection.owner_username,
-            ),
-        )
 
     def _owner(self, owner: str | None) -> tuple[str, str]:
         from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID
@@ -196,11 +203,16 @@ class TransferState:
         missing = [c.id for c in collections if c.needs_data_access and not caller.has_data_access(c.id)]
         if missing and self._world.settings.enforce_consents:
             raise consent_required(dict.fromkeys(missing))
+        for collection in collections:
+            self._world.connect_server.require_session(caller, collection)
 
     def permissions(self, identity_id: str, collection: Collection, path: str) -> str:
         """Return `rw`, `r` or nothing: what an identity may do at a path."""
         groups = [group for group, members in self.groups.items() if identity_id in members]
-        return collection.permissions_of(identity_id, groups, path, self._world.clock.time())
+        granted = collection.permissions_of(identity_id, groups, path, self._world.clock.time())
+        if not granted or collection.mapped is None:
+            return granted
+        return self._world.connect_server.restricted(granted, collection, identity_id, path)
 
     def _may(self, task: Task, collection: Collection, path: str) -> str:
         return self.permissions(task.owner_id, collection, path)
@@ -227,7 +239,9 @@ class TransferState:
             "expiration_date": expiration_date,
         }
         try:
-            rule = parse_rule(document, self._world.new_id(), self._world.clock.time())
+            rule = in_force(
+                parse_rule(document, self._world.new_id(), self._world.clock.time()), target, self._world.clock.time()
+            )
         except ServiceError as error:
             raise ValueError(error.message) from None
         target.rules[rule.id] = rule
@@ -297,6 +311,7 @@ class TransferState:
         for collection in (spec.source, spec.destination):
             if collection is not None:
                 self.used(caller.identity_id, collection)
+        self.listings.forget()
         self.engine.submit(task)
         return task, True
 
@@ -370,22 +385,22 @@ class TransferState:
     def mark(self) -> None:
         """Remember collections, rules, roles and groups as what `reset` goes back to."""
         with self._lock:
-            self._base = ([_copy(item) for item in self.collections.values()], _copy_groups(self.groups))
+            self._base = ([(item, _copy(item)) for item in self.collections.values()], _copy_groups(self.groups))
 
     def reset(self) -> None:
         """Go back to the marked collections; tasks end and are forgotten, files stay as they are."""
         self.engine.reset()
+        self.listings.forget()
         with self._lock:
             collections, groups = self._base
-            for kept in collections:
-                current = self.collections.get(kept.id, kept)
+            for current, kept in collections:
                 current.__dict__.update(_copy(kept).__dict__)  # who holds a collection goes on holding it
-                self.collections[kept.id] = current
-            for extra in set(self.collections) - {kept.id for kept in collections}:
-                del self.collections[extra]
+            self.collections = {current.id: current for current, _ in collections}
+            self._world.connect_server.changed()
             self.groups = _copy_groups(groups)
             self.tasks, self._by_owner, self._submissions, self._recent = {}, {}, {}, {}
             self.admin_cancels = {}
+            self.pause_rules.clear()
 
     def snapshot(self) -> dict[str, Any]:
         """Return collections and tasks in a few words."""
@@ -410,7 +425,7 @@ class TransferState:
     def close(self) -> None:
         """End the engine and all connections."""
         self.engine.close()
-        for collection in self.collections.values():
+        for collection in list(self.collections.values()):
             if collection.storage is not None:
                 collection.storage.close()
 
@@ -418,6 +433,7 @@ class TransferState:
 def _copy(collection: Collection) -> Collection:
     return replace(
         collection,
+        policy=dict(collection.policy),
         details=dict(collection.details),
         rules=dict(collection.rules),
         roles=dict(collection.roles),

@@ -16,6 +16,7 @@ from airflow_provider_globus.sandbox.transfer.moving import (
     FileCopy,
     Interrupted,
     Pace,
+    looks_current,
     side_of,
     stat_or_none,
 )
@@ -24,13 +25,15 @@ from airflow_provider_globus.sandbox.transfer.tasks import Action, Item, Skipped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_globus.sandbox.storage import Entry
+    from airflow_provider_globus.sandbox.storage import Entry, Storage
     from airflow_provider_globus.sandbox.transfer.collections import Collection
     from airflow_provider_globus.sandbox.transfer.tasks import FilterRule, Task
     from airflow_provider_globus.sandbox.world import World
 
 SKIPPABLE = {"FILE_NOT_FOUND", "PERMISSION_DENIED", "AMBIGUOUS_PATH"}
 QUOTA = {"QUOTA_EXCEEDED", "NO_SPACE_LEFT"}
+# Sync levels for which no file need be read.
+_BY_LISTING = (0, 1, 2)
 
 
 class Fatal(Exception):
@@ -110,6 +113,10 @@ class Stepper:
         if injected is not None:
             raise Fault(injected.nice_status, injected.details, collection, path, side)
 
+    def _files(self, task: Task, collection: Collection) -> Storage:
+        """Return the files of a collection as the owner of a task reaches them."""
+        return self._world.transfer.files(collection, task.owner_id)
+
     def _add(self, task: Task, steps: Iterable[Step]) -> None:
         for step in steps:
             task.steps_total += 1
@@ -129,7 +136,7 @@ class Stepper:
             self._add(task, [Step(Action.LINK, step.source, step.destination, item)])
             return
         with side_of(source, step.source, "source"):
-            entry = source.files.stat(step.source)
+            entry = self._files(task, source).stat(step.source)
             if item.recursive is False and entry.is_dir:
                 raise StorageError("IS_A_DIRECTORY", "Is a directory, and 'recursive' is false")
             if item.recursive and not entry.is_dir:
@@ -147,18 +154,19 @@ class Stepper:
         source, seen = task.spec.source, step.seen
         self._check(task, source, step.source, "source", "r")
         with side_of(source, step.source, "source"):
-            entries = sorted(source.files.list(step.source), key=lambda entry: entry.name)
+            entries = sorted(self._files(task, source).list(step.source), key=lambda entry: entry.name)
             if task.spec.recursive_symlinks == "copy":
-                seen = (*seen, source.files.identity(step.source))
+                seen = (*seen, self._files(task, source).identity(step.source))
                 if seen[-1] in step.seen:
                     raise StorageError("INVALID_SYMLINK", "The link leads in a circle")
         extra = self._extra(task, step, {entry.name: entry for entry in entries})
+        there = self._there(task, step)
         task.directories += 1
         self._add(task, [Step(Action.MKDIR, step.source, step.destination, step.item, is_dir=True), *extra])
         for entry in entries:
-            self._plan_entry(task, step, entry, seen)
+            self._plan_entry(task, step, entry, seen, there.get(entry.name))
 
-    def _plan_entry(self, task: Task, step: Step, entry: Entry, seen: tuple[str, ...]) -> None:
+    def _plan_entry(self, task: Task, step: Step, entry: Entry, seen: tuple[str, ...], present: Entry | None) -> None:
         mode = task.spec.recursive_symlinks
         if entry.link is not None and mode == "ignore":
             return
@@ -174,7 +182,32 @@ class Stepper:
             task.scans.append(Step(Action.SCAN_DIR, source, destination, is_dir=True, seen=seen))
         else:
             task.files += 1
-            self._add(task, [Step(Action.COPY, source, destination)])
+            copy = Step(Action.COPY, source, destination)
+            if present is not None and self._is_current(task, copy, entry, present):
+                task.files_skipped += 1
+                task.steps_total += 1
+                task.steps_succeeded += 1
+            else:
+                self._add(task, [copy])
+
+    def _there(self, task: Task, step: Step) -> dict[str, Entry]:
+        """Return the files that are in the way of a directory that is synced: one listing, not a look at each."""
+        destination = task.spec.destination
+        if destination is None or task.spec.sync_level not in _BY_LISTING:
+            return {}
+        with side_of(destination, step.destination, "destination"):
+            entries = _entries(self._files(task, destination), step.destination)
+        return {entry.name: entry for entry in entries if entry.kind == "file"}
+
+    def _is_current(self, task: Task, step: Step, entry: Entry, present: Entry) -> bool:
+        assert task.spec.destination is not None
+        assert task.spec.sync_level is not None
+        try:
+            self._check(task, task.spec.source, step.source, "source", "r")
+            self._check(task, task.spec.destination, step.destination, "destination", "w")
+        except Fault:
+            return False  # the copy will tell of it
+        return looks_current(entry, present, task.spec.sync_level)
 
     def _extra(self, task: Task, step: Step, present: dict[str, Entry]) -> list[Step]:
         """Return the removals of what the destination has and the source has not, or has as another kind."""
@@ -183,9 +216,9 @@ class Stepper:
             return []
         found: list[Step] = []
         with side_of(destination, step.destination, "destination"):
-            if stat_or_none(destination.files, step.destination) is None:
+            if stat_or_none(self._files(task, destination), step.destination) is None:
                 return []
-            for entry in destination.files.list(step.destination):
+            for entry in self._files(task, destination).list(step.destination):
                 ours = present.get(entry.name)
                 if ours is None or ours.is_dir != entry.is_dir:
                     path = join(step.destination, entry.name)
@@ -198,7 +231,11 @@ class Stepper:
         if step.source == "/":
             raise Fault("PERMISSION_DENIED", "The root of a collection cannot be deleted", collection, "/", "source")
         with side_of(collection, step.source, "source"):
-            paths = self._globbed(collection, step.source) if task.spec.interpret_globs else [step.source]
+            paths = (
+                self._globbed(self._files(task, collection), step.source)
+                if task.spec.interpret_globs
+                else [step.source]
+            )
             found = [removal for path in paths for removal in self._removals(task, collection, path)]
         task.files += sum(not removal.is_dir for removal in found)
         task.directories += sum(removal.is_dir for removal in found)
@@ -206,14 +243,14 @@ class Stepper:
 
     def _removals(self, task: Task, collection: Collection, path: str) -> list[Step]:
         """Return what has to go for one path of a delete task, children first."""
-        entry = stat_or_none(collection.files, path)
+        entry = stat_or_none(self._files(task, collection), path)
         if entry is None:
             if task.spec.ignore_missing:
                 return []
             raise StorageError("FILE_NOT_FOUND", "No such file or directory")
         if not entry.is_dir or entry.link is not None or task.spec.recursive:
             return list(self._tree(task, collection, path, entry))[::-1]
-        if any(True for _ in collection.files.list(path)):
+        if any(True for _ in self._files(task, collection).list(path)):
             raise StorageError("IS_A_DIRECTORY", "Is a directory that is not empty: use 'recursive'")
         return [Step(Action.REMOVE, path, path, is_dir=True)]
 
@@ -226,9 +263,9 @@ class Stepper:
             is_dir = entry.is_dir and entry.link is None
             yield Step(Action.REMOVE, path, path, is_dir=is_dir)
             if is_dir:
-                waiting.extend((join(path, child.name), child) for child in collection.files.list(path))
+                waiting.extend((join(path, child.name), child) for child in self._files(task, collection).list(path))
 
-    def _globbed(self, collection: Collection, pattern: str) -> list[str]:
+    def _globbed(self, files: Storage, pattern: str) -> list[str]:
         """Return the paths a pattern means; one that matches nothing stays as it is."""
         paths = ["/"]
         for part in pattern.strip("/").split("/"):
@@ -238,14 +275,10 @@ class Stepper:
             paths = [
                 join(path, entry.name)
                 for path in paths
-                for entry in self._entries(collection, path)
+                for entry in _entries(files, path)
                 if _matches(entry.name, part)
             ]
         return sorted(paths) or [pattern]
-
-    def _entries(self, collection: Collection, path: str) -> list[Entry]:
-        entry = stat_or_none(collection.files, path)
-        return list(collection.files.list(path)) if entry is not None and entry.is_dir else []
 
     # Doing
 
@@ -254,24 +287,28 @@ class Stepper:
         assert destination is not None
         self._check(task, destination, step.destination, "destination", "w")
         with side_of(destination, step.destination, "destination"):
-            destination.files.make_parents(step.destination)
+            self._files(task, destination).make_parents(step.destination)
 
     def _copy(self, task: Task, step: Step) -> None:
         assert task.spec.destination is not None
         self._check(task, task.spec.source, step.source, "source", "r")
         self._check(task, task.spec.destination, step.destination, "destination", "w")
-        FileCopy(task, step, self._pace).run()
+        with side_of(task.spec.source, step.source, "source"):
+            source = self._files(task, task.spec.source)
+        with side_of(task.spec.destination, step.destination, "destination"):
+            destination = self._files(task, task.spec.destination)
+        FileCopy(task, step, self._pace, source, destination).run()
 
     def _link(self, task: Task, step: Step) -> None:
         destination = task.spec.destination
         assert destination is not None
         self._check(task, destination, step.destination, "destination", "w")
         with side_of(task.spec.source, step.source, "source"):
-            link = task.spec.source.files.stat(step.source).link
+            link = self._files(task, task.spec.source).stat(step.source).link
             if link is None:
                 raise StorageError("NOT_A_SYMLINK", "Not a symbolic link")
         with side_of(destination, step.destination, "destination"):
-            destination.files.make_link(step.destination, link.target)
+            self._files(task, destination).make_link(step.destination, link.target)
 
     def _remove(self, task: Task, step: Step) -> None:
         collection = task.spec.destination or task.spec.source
@@ -280,12 +317,17 @@ class Stepper:
         with side_of(collection, step.source, side):
             try:
                 if step.is_dir:
-                    collection.files.remove_dir(step.source)
+                    self._files(task, collection).remove_dir(step.source)
                 else:
-                    collection.files.remove_file(step.source)
+                    self._files(task, collection).remove_file(step.source)
             except StorageError as error:
                 if error.code != "FILE_NOT_FOUND":  # gone already: what was wanted
                     raise
+
+
+def _entries(files: Storage, path: str) -> list[Entry]:
+    entry = stat_or_none(files, path)
+    return list(files.list(path)) if entry is not None and entry.is_dir else []
 
 
 def first_steps(items: Iterable[Item]) -> deque[Step]:

@@ -24,6 +24,7 @@ from airflow_provider_globus.sandbox.transfer.filters import (
     page_bounds,
     parse_clauses,
 )
+from airflow_provider_globus.sandbox.transfer.policies import enforced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +83,7 @@ def _submit(request: ServiceRequest, kind: str) -> Answer:
         return _accepted(request, kind, known, new=False)
     spec = submission.parse(document, state.collection, request.world.clock.time())
     state.require_access(request.caller, *(item for item in (spec.source, spec.destination) if item))
-    task, new = state.submit(request.caller, spec)
+    task, new = state.submit(request.caller, enforced(spec))
     return _accepted(request, kind, task, new=new)
 
 
@@ -231,18 +232,18 @@ def _marked(
 
 
 def pause_info(request: ServiceRequest, task: Task) -> Answer:
-    """Return why a task is paused."""
-    message = task.pause_message if task.paused else None
+    """Return why a task is paused: what managers said of it, and the rules in force for it."""
+    said = {} if task.done else task.pause_messages
+    rules = [] if task.done else request.world.transfer.pause_rules.on_task(task, request.world.clock.time())
     return Answer(
         {
             "DATA_TYPE": "pause_info_limited",
-            "pause_rules": [],
-            "source_pause_message": message,
-            "destination_pause_message": message if task.spec.destination else None,
-            "source_pause_message_share": None,
-            "destination_pause_message_share": None,
-        },
-        headers=PROVISIONAL,
+            "pause_rules": [rule.limited() for rule in rules],
+            "source_pause_message": said.get("source"),
+            "destination_pause_message": said.get("destination"),
+            "source_pause_message_share": said.get("source_share"),
+            "destination_pause_message_share": said.get("destination_share"),
+        }
     )
 
 

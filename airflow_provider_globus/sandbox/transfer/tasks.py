@@ -15,6 +15,10 @@ TaskType = Literal["TRANSFER", "DELETE"]
 
 EVENTS_KEPT = 10_000  # a fault retried for weeks must not fill the memory
 HISTORY_SECONDS = 30 * 86400
+# Reasons to rest: an endpoint manager's word, a pause rule.
+PAUSES = frozenset({"pause", "rule"})
+# A task that rests for one of these holds no slot of its owner.
+PARKED = PAUSES | {"inactive"}
 
 
 class Phase(Enum):
@@ -171,7 +175,7 @@ class Task:
     fatal_error: dict[str, str] | None = None
     canceled_by_admin: str | None = None
     canceled_by_admin_message: str | None = None
-    pause_message: str | None = None
+    pause_messages: dict[str, str] = field(default_factory=dict)
     nice_status: str = "Queued"
     nice_details: str | None = None
     nice_since: float = 0.0
@@ -207,14 +211,14 @@ class Task:
 
     @property
     def paused(self) -> bool:
-        """Whether an endpoint manager paused it."""
-        return "pause" in self.stops
+        """Whether an endpoint manager, or a rule of one, paused it."""
+        return bool(self.stops & PAUSES)
 
     @property
     def holds_slot(self) -> bool:
         """Whether it counts against its owner's active tasks."""
         idle = self.phase in (Phase.QUEUED, Phase.DONE)
-        return not idle and not self.stops & {"pause", "inactive"}
+        return not idle and not self.stops & PARKED
 
     @property
     def subtasks_total(self) -> int:

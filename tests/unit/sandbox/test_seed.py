@@ -130,7 +130,8 @@ def test_secrets_of_a_seed_are_masked_in_the_journal(seed: Path) -> None:
 
 def test_an_empty_file_is_an_empty_seed(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text("# nothing yet\n")
-    assert GlobusSandbox(seed=tmp_path / "seed.yaml").world.transfer.collections == {}
+    transfer = GlobusSandbox(seed=tmp_path / "seed.yaml").world.transfer
+    assert list(transfer.collections.values()) == [transfer.endpoint]
 
 
 @pytest.mark.parametrize(
@@ -179,3 +180,19 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str | None, message: str) -> 
     with pytest.raises(SeedError, match=message) as caught:
         GlobusSandbox(seed=path)
     assert str(path) in str(caught.value)
+
+
+def test_the_folder_of_posix_gateways(tmp_path: Path) -> None:
+    (tmp_path / "seed.yaml").write_text("connect_server: {posix_folder: ./posix}\n")
+    assert GlobusSandbox(seed=tmp_path / "seed.yaml").world.connect_server.folder == tmp_path / "posix"
+    assert (tmp_path / "posix").is_dir()
+    with pytest.raises(SeedError, match="connect_server: it takes posix_folder"):
+        GlobusSandbox(seed={"connect_server": {"folder": "posix"}})
+
+
+def test_who_logged_in_with_a_second_factor() -> None:
+    token = {"value": "its-refresh-token", "mfa": True}
+    world = GlobusSandbox(seed={"identities": [{"username": "ada@example.org", "refresh_tokens": [token]}]}).world
+    found = world.auth.refresh_token("its-refresh-token")
+    assert found is not None
+    assert found.mfa

@@ -231,7 +231,7 @@ def test_the_rate_limit_is_for_each_identity_and_not_for_auth(globus_sandbox: Gl
         ("GET", "/v3/containers", "compute"),
         ("GET", "/v2/groups/my_groups", "groups"),
         ("GET", "/v1/index/1/statistics", "search"),
-        ("GET", "/api/info", "connect_server"),
+        ("GET", "/api/lan_secrets", "connect_server"),
         ("GET", "/v2/api/projects", "auth"),
     ],
 )

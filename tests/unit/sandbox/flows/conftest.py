@@ -10,8 +10,10 @@ from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
 from globus_sdk.scopes import FlowsScopes, GCSCollectionScopes, SpecificFlowScopes, TransferScopes
 from globus_sdk.transport import RetryConfig
 
+from tests.conformance import shapes
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.flows.models import Flow, Run
@@ -87,27 +89,10 @@ def lab(globus_sandbox: GlobusSandbox) -> Lab:
 
 
 # What a flow's author writes, and what its states make, is different in every flow.
-_FREE = {"definition", "input", "output", "oneOf", "rows", "options", "context"}
+_FREE = {"definition", "input", "input_schema", "output", "oneOf", "rows", "options", "context"}
 
 
 def lacking(name: str, answer: Any, *, case: str = "default", but: frozenset[str] = frozenset()) -> list[str]:
     """Return what the SDK's recording of a method has, and an answer has not or has as another type."""
-    from globus_sdk.testing import get_response_set
-
-    recorded = get_response_set(f"flows.{name}").lookup(case)
-    return sorted(_lacking(getattr(recorded, "responses", [recorded])[0].json, answer, "", but))
-
-
-def _lacking(recorded: Any, answer: Any, where: str, but: frozenset[str]) -> Iterator[str]:
-    if recorded is None or answer is None:
-        return
-    if type(recorded) is not type(answer):
-        yield f"{where}: {type(answer).__name__} instead of {type(recorded).__name__}"
-    elif isinstance(recorded, list) and recorded and answer:
-        yield from _lacking(recorded[0], answer[0], f"{where}[]", but)
-    elif isinstance(recorded, dict):
-        for key, value in recorded.items():
-            if key not in answer and key not in but:
-                yield f"{where}.{key}"
-            elif key not in _FREE and not (key == "input_schema" and "title" not in value):
-                yield from _lacking(value, answer.get(key), f"{where}.{key}", but)
+    found = shapes.lacking(shapes.recorded(f"flows.{name}", case), answer, free=_FREE)
+    return sorted(place for place in found if place.rpartition(".")[2] not in but)

@@ -81,7 +81,7 @@ def test_reset_forgets_what_came_after_the_mark(lab: Lab, refused: pytest.Fixtur
     source, target = lab.collection("source", {"a": bytes(100_000)}), lab.collection("target")
     guest = lab.sandbox.add_collection("guest", kind="guest", host=source, base_path="/")
     kept = dict(lab.world.transfer.collections)
-    lab.world.transfer.mark()
+    lab.sandbox.mark()
     try:
         lab.world.transfer.add_rule(guest, path="/", principal=lab.sandbox.client_id)
         source.apply({"display_name": "other"})
@@ -96,8 +96,10 @@ def test_reset_forgets_what_came_after_the_mark(lab: Lab, refused: pytest.Fixtur
         assert list(Path(target.root).iterdir()) == []
         assert lab.move(source, target, ("/a", "/a")).status == "SUCCEEDED"
     finally:
-        lab.world.transfer.collections.clear()
-        lab.world.transfer.mark()
+        for item in (source, target, guest):
+            lab.world.transfer.remove_collection(item)
+        lab.world.connect_server.gateways.clear()
+        lab.sandbox.mark()
 
 
 def test_close_is_quick_while_tasks_run(lab: Lab, tmp_path: Path) -> None:

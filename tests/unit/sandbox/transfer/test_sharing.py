@@ -113,7 +113,6 @@ def test_wrong_rules_are_refused(lab: Lab, host: Collection, guest: Collection, 
         rule(bob.id, "/open/", "w"),
         rule(bob.id, "/open/", principal_type="robot"),
         rule(bob.id, "/open/", principal_type="all_authenticated_users"),
-        rule("", "/open/", "rw", principal_type="anonymous"),
         rule(bob.id, "/open/", expiration_date="2001-01-01"),
     ):
         assert refused(lambda wrong=wrong: client.add_endpoint_acl_rule(guest.id, wrong)).http_status == 400
