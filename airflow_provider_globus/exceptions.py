@@ -18,6 +18,7 @@ __all__ = [
     "GlobusConfigError",
     "GlobusConflictError",
     "GlobusConsentRequiredError",
+    "GlobusDriftError",
     "GlobusEndpointNameError",
     "GlobusEndpointOfflineError",
     "GlobusError",
@@ -40,6 +41,7 @@ __all__ = [
     "GlobusSubmissionUnknownError",
     "GlobusTaskLimitError",
     "GlobusUnavailableError",
+    "GlobusVerificationError",
     "is_transient",
 ]
 
@@ -225,8 +227,24 @@ class GlobusNothingFoundError(GlobusError):
     """A search has found nothing where something had to be. Airflow's retries apply."""
 
 
+class GlobusDriftError(GlobusError, AirflowFailException):
+    """
+    Something at Globus is not as a policy demands.
+
+    :param drift: each difference: ``object``, ``field``, ``wanted`` and ``found``.
+    """
+
+    def __init__(self, message: str, *, drift: list[dict[str, Any]] | None = None, **kwargs: Any) -> None:
+        self.drift = list(drift or [])
+        super().__init__(message, drift=self.drift, **kwargs)
+
+
 class GlobusResultError(GlobusError, AirflowFailException):
     """The result of a function cannot be read, or not without running code that came with it."""
+
+
+class GlobusVerificationError(GlobusError, AirflowFailException):
+    """Files are not what a manifest says: missing, different, not listed, or not to be told the same."""
 
 
 def is_transient(error: BaseException) -> bool:

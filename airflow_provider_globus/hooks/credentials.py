@@ -32,6 +32,7 @@ class Credentials(ABC):
     :ivar collections: documents of the collections seen so far, by id; they are asked for once in a process.
     :ivar compute_endpoints: ids of the Compute endpoints found so far, by name.
     :ivar search_indexes: ids of the Search indexes found so far, by name.
+    :ivar gcs_managers: client ids of the GCS Managers met so far, by address.
     """
 
     def __init__(self, settings: ConnectionSettings) -> None:
@@ -39,6 +40,7 @@ class Credentials(ABC):
         self.collections: dict[str, dict[str, Any]] = {}
         self.compute_endpoints: dict[str, str] = {}
         self.search_indexes: dict[str, str] = {}
+        self.gcs_managers: dict[str, str] = {}
         self._lock = threading.RLock()
         self._granted: dict[str | None, set[str]] = {}
 

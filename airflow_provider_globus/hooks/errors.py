@@ -19,6 +19,7 @@ from airflow_provider_globus.exceptions import (
     GlobusTaskLimitError,
     GlobusUnavailableError,
 )
+from airflow_provider_globus.hooks.gcs_errors import Refusal, refusal
 
 if TYPE_CHECKING:
     from globus_sdk import GlobusAPIError
@@ -78,6 +79,7 @@ _COMPUTE_CODES = {
 }
 
 _ADVICE_BY_CODE = {
+    "OperationPaused": "A manager of the collection has paused this for a while: the message says why.",
     "ENDPOINT_NOT_FOUND": (
         "Check the endpoint's UUID: `globus-compute-endpoint list` shows it on the machine, "
         "https://app.globus.org/compute in the web app. A deleted endpoint cannot be brought back."
@@ -145,6 +147,7 @@ def globus_errors(doing: str) -> Iterator[None]:
 def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
     """Our error for an answer that the SDK reports as an error."""
     body = error.raw_json if isinstance(error.raw_json, dict) else {}
+    refused = refusal(body)
     code = _code(error, body)
     facts: dict[str, Any] = {
         "status": error.http_status,
@@ -152,11 +155,13 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
         "request_id": error.request_id or body.get("debug_id"),
         "retry_after": _retry_after(error.headers),
     }
-    said = _message(error, body)
+    said = _tidy(refused.said) if refused else _message(error, body)
     where = f"{error.http_status} {code}" if code else str(error.http_status)
     if facts["request_id"]:
         where += f", request {facts['request_id']}"
     text = f"Globus refused {doing}: {said} ({where})."
+    if refused and (consent := _unmet(refused, error.http_status, text, facts)):
+        return consent
     if error.http_status == 403 and _needs_consent(error, body):
         scopes = _required_scopes(error, body)
         return GlobusConsentRequiredError(text, advice=_consent_advice(body), required_scopes=scopes, **facts)
@@ -165,7 +170,21 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
         return GlobusAuthError(text, advice=_auth_advice(code or ""), **facts)
     if cls is GlobusUnavailableError:
         text = f"Globus could not answer while {doing}: {said} ({where})."
-    return cls(text, advice=_ADVICE_BY_CODE.get(code or "") or _ADVICE.get(cls, ""), **facts)
+    advice = (refused.advice if refused else "") or _ADVICE_BY_CODE.get(code or "") or _ADVICE.get(cls, "")
+    return cls(text, advice=advice, **facts)
+
+
+def _unmet(refused: Refusal, status: int, text: str, facts: Mapping[str, Any]) -> GlobusConsentRequiredError | None:
+    """What a collection or its endpoint demands of the login, be it answered directly or through Transfer."""
+    if refused.required_scopes and status in (401, 403):
+        return GlobusConsentRequiredError(
+            text, advice=refused.advice, required_scopes=list(refused.required_scopes), **facts
+        )
+    if refused.kind != "authentication_timeout" and not refused.authorization_parameters:
+        return None
+    wanted = dict(refused.authorization_parameters)
+    advice = refused.advice or _consent_advice({"authorization_parameters": wanted})
+    return GlobusConsentRequiredError(text, advice=advice, required_scopes=wanted.get("required_scopes"), **facts)
 
 
 def _class_of(status: int, code: str, said: str) -> type[GlobusServiceError]:
@@ -173,6 +192,8 @@ def _class_of(status: int, code: str, said: str) -> type[GlobusServiceError]:
         return GlobusAuthError
     if "TooManyPendingJobs" in code:
         return GlobusTaskLimitError
+    if code == "OperationPaused":
+        return GlobusUnavailableError
     if "ExternalError" in code or "EndpointError" in code:
         # Some operations name no ending; the storage's own words then tell.
         missing = GlobusNotFoundError if "No such file or directory" in said else GlobusUnavailableError
@@ -195,9 +216,11 @@ def _code(error: GlobusAPIError, body: Mapping[str, Any]) -> str | None:
 def _message(error: GlobusAPIError, body: Mapping[str, Any]) -> str:
     # Flows lists what it found, Compute gives a reason, the token endpoint an error_description.
     said = _findings(body) or error.message or body.get("reason") or body.get("error_description") or body.get("error")
-    if isinstance(said, str) and said:
-        return " ".join(said.split())[:_MOST_SAID].rstrip(".")
-    return "no reason given"
+    return _tidy(said) if isinstance(said, str) and said else "no reason given"
+
+
+def _tidy(said: str) -> str:
+    return " ".join(said.split())[:_MOST_SAID].rstrip(".")
 
 
 def _findings(body: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from airflow_provider_globus.exceptions import (
     GlobusInputError,
     GlobusUnavailableError,
 )
+from airflow_provider_globus.hooks.connect_server import manager_scope, manager_url, needs_data_access
 from airflow_provider_globus.hooks.connection import ConnectionSettings
 from airflow_provider_globus.hooks.credentials import APP_NAME, Credentials, credentials_for
 from airflow_provider_globus.hooks.errors import globus_errors
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
         ComputeClientV2,
         ComputeClientV3,
         FlowsClient,
+        GCSClient,
         GroupsClient,
         SearchClient,
         SpecificFlowClient,
         TransferClient,
     )
     from globus_sdk.client import BaseClient
+    from globus_sdk.experimental.gcs_collection_client import GCSCollectionClient
     from globus_sdk.response import GlobusHTTPResponse
     from globus_sdk.scopes import Scope
 
@@ -91,16 +94,18 @@ class GlobusHook(BaseHook):
 
         return self._client(AuthClient, "auth", [AuthScopes.openid, AuthScopes.profile, AuthScopes.email])
 
-    def transfer_client(self, *, polling: bool = False) -> TransferClient:
+    def transfer_client(self, *, polling: bool = False, resend: bool = True) -> TransferClient:
         """
         Globus Transfer.
 
         :param polling: never wait long inside a call: whoever polls has pauses of its own.
+        :param resend: as for :meth:`compute_client_v3`.
         """
         from globus_sdk import TransferClient
         from globus_sdk.scopes import TransferScopes
 
-        return self._client(TransferClient, "transfer", [TransferScopes.all], polling=polling)
+        manner: Manner = "patient" if resend else "once"
+        return self._client(TransferClient, "transfer", [TransferScopes.all], polling=polling, manner=manner)
 
     def flows_client(self, *, polling: bool = False, resend: bool = True) -> FlowsClient:
         """
@@ -166,6 +171,55 @@ class GlobusHook(BaseHook):
         from globus_sdk.scopes import GroupsScopes
 
         return self._client(GroupsClient, "groups", [GroupsScopes.view_my_groups_and_memberships])
+
+    def gcs_client(self, endpoint: str, *, resend: bool = True, data_access: str | None = None) -> GCSClient:
+        """
+        The GCS Manager API of a Globus Connect Server: storage gateways, collections, credentials, roles.
+
+        :param endpoint: UUID of the endpoint, or UUID, alias of the connection or display name of a collection on it.
+        :param resend: as for :meth:`compute_client_v3`.
+        :param data_access: UUID of a mapped collection whose data the manager shall reach, to make guest collections.
+        :raises GlobusInputError: when it is no part of a Connect Server.
+        """
+        from globus_sdk import GCSClient
+
+        url = manager_url(self.collection(self.resolve_collection(endpoint)), endpoint)
+        client_id = self._manager_client_id(url)
+        if data_access is not None and not needs_data_access(self.collection(data_access)):
+            data_access = None
+        scopes = [manager_scope(client_id, data_access)]
+        # A client that is there already may now need one scope more.
+        self.credentials.authorizer(client_id, scopes)
+        manner: Manner = "patient" if resend else "once"
+        return self._client(
+            GCSClient, "Connect Server", scopes, manner=manner, resource_server=client_id, gcs_address=url
+        )
+
+    def _manager_client_id(self, url: str) -> str:
+        """The client that a GCS Manager is, whose tokens it takes; asked for once in a process, without a token."""
+        from globus_sdk import GCSClient
+
+        known = self.credentials.gcs_managers
+        if url not in known:
+            client = GCSClient(url, transport=self.credentials.transport(), app_name=APP_NAME)
+            with globus_errors(f"asking the Connect Server at {url} who it is"):
+                known[url] = str(client.get_gcs_info()["client_id"])
+        return known[url]
+
+    def https_client(self, collection: str) -> GCSCollectionClient:
+        """
+        The files of a collection over HTTPS, for small ones: the SDK's client, which it calls experimental.
+
+        :class:`airflow_provider_globus.hooks.https.CollectionFiles` reads and writes with it.
+
+        :param collection: UUID, alias of the connection, or unique display name.
+        :raises GlobusInputError: when the collection has no HTTPS access.
+        """
+        from airflow_provider_globus.hooks.https import client_options
+
+        document = self.collection(self.resolve_collection(collection))
+        client: GCSCollectionClient = self._client(manner="files", **client_options(document, collection))
+        return client
 
     def _client(
         self,
@@ -249,7 +303,7 @@ class GlobusHook(BaseHook):
                 f"{collection!r} is a Globus Connect Server endpoint, not a collection.",
                 advice="Data is read from and written to one of its collections: give the collection's UUID.",
             )
-        if document.get("entity_type") == "GCSv5_mapped_collection" and not document.get("high_assurance"):
+        if needs_data_access(document):
             self.credentials.grant_data_access([collection_id], flow_id=flow_id)
         return collection_id
 

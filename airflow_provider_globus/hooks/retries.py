@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from globus_sdk.transport import RetryCheckResult, RetryConfig, RetryContext
 
 #: ``patient``: whatever may pass is tried again. ``polling``: whoever asks has pauses of its own. ``once``: only what
-#: the service has refused, since it may have done what it did not answer.
-Manner = Literal["patient", "polling", "once"]
+#: the service has refused, since it may have done what it did not answer. ``files``: patient, also when the server of a
+#: collection answers as if a file was missing, and could not look.
+Manner = Literal["patient", "polling", "once", "files"]
 
 
 def retry_config(manner: Manner) -> RetryConfig:
@@ -22,6 +23,9 @@ def retry_config(manner: Manner) -> RetryConfig:
         # With one retry and nothing to retry but authorization and the network, a poll never sleeps for long.
         return RetryConfig(max_retries=1, max_sleep=1, retry_after_status_codes=(), transient_error_status_codes=())
     checks = RetryCheckCollection()
+    if manner == "files":
+        checks.register_check(_fault_is_no_miss)
+        return RetryConfig(max_retries=4, max_sleep=30, checks=checks)
     checks.register_check(_unanswered_is_final)
     return RetryConfig(
         max_retries=6, max_sleep=30, retry_after_status_codes=(429,), transient_error_status_codes=(), checks=checks
@@ -32,3 +36,14 @@ def _unanswered_is_final(context: RetryContext) -> RetryCheckResult:
     from globus_sdk.transport import RetryCheckResult
 
     return RetryCheckResult.no_decision if context.exception is None else RetryCheckResult.do_not_retry
+
+
+def _fault_is_no_miss(context: RetryContext) -> RetryCheckResult:
+    from globus_sdk.transport import RetryCheckResult
+
+    from airflow_provider_globus.hooks.https_errors import is_server_fault
+
+    response = context.response
+    if response is not None and is_server_fault(response.status_code, response.text):
+        return RetryCheckResult.do_retry
+    return RetryCheckResult.no_decision

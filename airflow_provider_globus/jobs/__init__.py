@@ -17,6 +17,7 @@ _SERVICES = {
     "transfer": "airflow_provider_globus.jobs.transfer:TransferJobs",
     "transfer-room": "airflow_provider_globus.jobs.transfer:TransferRoom",
     "paths": "airflow_provider_globus.jobs.paths:PathConditions",
+    "activity": "airflow_provider_globus.jobs.activity:ActivityConditions",
     "compute": "airflow_provider_globus.jobs.compute:ComputeTasks",
     "compute-endpoint": "airflow_provider_globus.jobs.compute:EndpointStates",
     "flows": "airflow_provider_globus.jobs.flows:FlowRuns",

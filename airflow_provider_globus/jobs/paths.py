@@ -9,7 +9,9 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from bisect import insort
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
@@ -89,60 +91,88 @@ class PathConditions(Condition):
         return Verdict(Outcome.SUCCEEDED, "", None, progress, result)
 
 
+class _Tally:
+    """What a look has counted so far; takes the same memory for any number of files."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.bytes = 0
+        self.first: list[str] = []
+        self._sum = 0
+
+    def add(self, relative: str, entry: Mapping[str, Any]) -> None:
+        """Count a file."""
+        self.count += 1
+        self.bytes += entry["size"]
+        if len(self.first) < MAX_LISTED or relative < self.first[-1]:
+            insort(self.first, relative)
+            del self.first[MAX_LISTED:]
+        state = json.dumps([relative, entry["size"], entry["last_modified"]])
+        # A sum, since Globus promises no order, and sorting would take all files at once.
+        self._sum += int.from_bytes(hashlib.sha256(state.encode()).digest(), "big")
+
+    @property
+    def digest(self) -> str:
+        """The same for the same files in any order; another when one is new, gone, or has changed."""
+        return f"{self._sum % (1 << 256):064x}"
+
+
 def _look(hook: GlobusHook, condition: PathCondition) -> Document:
+    tally, exists, marked = _Tally(), False, condition.marker is None
     try:
-        found = _count_files(hook, condition) if condition.counts_files else _find(hook, condition)
+        for relative, entry in _entries(hook, condition):
+            exists = True
+            if condition.marker is not None and entry["name"] == condition.marker:
+                marked = True
+            elif entry["type"] == "file" and fnmatch.fnmatchcase(entry["name"], condition.pattern or "*"):
+                tally.add(relative, entry)
     except GlobusNotFoundError:
-        found = None
-    if found is None:
-        return _document(condition, [], fulfilled=False, said="does not exist yet")
-    files = [(relative, entry) for relative, entry in found if entry["type"] == "file"]
-    marked = condition.marker is None or any(entry["name"] == condition.marker for _, entry in found)
-    counted = [
-        (relative, entry)
-        for relative, entry in files
-        if entry["name"] != condition.marker and fnmatch.fnmatchcase(entry["name"], condition.pattern or "*")
-    ]
+        return _document(condition, _Tally(), fulfilled=False, said="does not exist yet")
     if not condition.counts_files:
-        return _document(condition, counted, fulfilled=True, said="exists")
-    enough = len(counted) >= condition.min_files
-    said = f"{len(counted)} of at least {condition.min_files} files"
+        if not exists:
+            return _document(condition, tally, fulfilled=False, said="does not exist yet")
+        return _document(condition, tally, fulfilled=True, said="exists")
+    enough = tally.count >= condition.min_files
+    said = f"{tally.count} of at least {condition.min_files} files"
     if condition.marker is not None:
         said += f", marker {condition.marker} {'found' if marked else 'missing'}"
-    return _document(condition, counted, fulfilled=marked and enough, said=said)
+    return _document(condition, tally, fulfilled=marked and enough, said=said)
 
 
-def _find(hook: GlobusHook, condition: PathCondition) -> list[tuple[str, dict[str, Any]]] | None:
+def _entries(hook: GlobusHook, condition: PathCondition) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not condition.counts_files:
+        return _find(hook, condition)
+    if condition.recursive:
+        return walk(hook, condition.collection_id, condition.path)
+    entries = list_directory(hook, condition.collection_id, condition.path)
+    return ((entry["name"], entry) for entry in entries)
+
+
+def _find(hook: GlobusHook, condition: PathCondition) -> Iterator[tuple[str, dict[str, Any]]]:
     """The entry itself, found in its parent: not every storage can describe a single path."""
     if condition.path.strip("/") in ("", "~"):
-        list_entries = list_directory(hook, condition.collection_id, condition.path, filter={"type": "file"})
-        return [(entry["name"], entry) for entry in list_entries]
+        # An empty root exists, too.
+        yield "", {"name": "", "type": "dir"}
+        for entry in list_directory(hook, condition.collection_id, condition.path, filter={"type": "file"}):
+            yield entry["name"], entry
+        return
     wanted = name(condition.path)
-    for entry in list_directory(hook, condition.collection_id, parent(condition.path)):
+    # In Globus's filters, other characters have a meaning or may have.
+    plain = re.fullmatch(r"[\w.-]+", wanted, re.ASCII) is not None
+    options: dict[str, Any] = {"filter": {"name": f"={wanted}"}} if plain else {}
+    for entry in list_directory(hook, condition.collection_id, parent(condition.path), **options):
         if entry["name"] == wanted:
-            return [("", entry)]
-    return None
+            yield "", entry
+            return
 
 
-def _count_files(hook: GlobusHook, condition: PathCondition) -> list[tuple[str, dict[str, Any]]]:
-    if condition.recursive:
-        return list(walk(hook, condition.collection_id, condition.path))
-    entries = list_directory(hook, condition.collection_id, condition.path)
-    return [(entry["name"], entry) for entry in entries]
-
-
-def _document(
-    condition: PathCondition, counted: Sequence[tuple[str, Mapping[str, Any]]], *, fulfilled: bool, said: str
-) -> Document:
-    state = sorted((relative, entry["size"], entry["last_modified"]) for relative, entry in counted)
-    total = sum(size for _, size, _ in state)
-    listed = [join(condition.path, relative) if relative else condition.path for relative, _, _ in state[:MAX_LISTED]]
+def _document(condition: PathCondition, tally: _Tally, *, fulfilled: bool, said: str) -> Document:
     return {
         "path": condition.path,
         "fulfilled": fulfilled,
-        "said": f"{said}, {human_bytes(total)}" if state else said,
-        "count": len(state),
-        "bytes": total,
-        "files": listed,
-        "digest": hashlib.sha256(json.dumps(state).encode()).hexdigest(),
+        "said": f"{said}, {human_bytes(tally.bytes)}" if tally.count else said,
+        "count": tally.count,
+        "bytes": tally.bytes,
+        "files": [join(condition.path, relative) if relative else condition.path for relative in tally.first],
+        "digest": tally.digest,
     }

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_globus.exceptions import GlobusConflictError, GlobusNotFoundError
+from airflow_provider_globus.exceptions import (
+    GlobusAuthError,
+    GlobusBadRequestError,
+    GlobusConflictError,
+    GlobusConsentRequiredError,
+    GlobusError,
+    GlobusNotFoundError,
+    GlobusPermissionError,
+    GlobusRateLimitError,
+    GlobusServiceError,
+)
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.operators.principals import identity_id
@@ -18,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Entries that a listing returns at most, unless the author asks for fewer.
 MAX_ENTRIES = 10_000
+
+#: Refusals that say enough for themselves.
+_TELLING = (GlobusAuthError, GlobusConsentRequiredError, GlobusPermissionError, GlobusRateLimitError)
 
 PRINCIPAL_TYPES = ("identity", "group", "all_authenticated_users", "anonymous")
 
@@ -113,7 +126,9 @@ class GlobusRenameOperator(GlobusCollectionOperator):
     Rename or move a file or directory within a collection. Returns the new path.
 
     Doing it again does nothing: when the old path is gone and the new one is there, an earlier try has done it.
-    Collections on object storage such as S3 cannot rename: transfer and delete instead.
+    Collections on object storage such as S3 cannot rename, which the error says: there, copy with
+    ``GlobusTransferOperator`` (the collection is source and destination, ``verify_checksum=True``), then delete the
+    old path with ``GlobusDeleteOperator``, or with ``GlobusSafePruneOperator`` only what is proven to be copied.
 
     :param old_path: what to rename.
     :param new_path: its new name; must not exist.
@@ -140,14 +155,44 @@ class GlobusRenameOperator(GlobusCollectionOperator):
             looking = f"looking for {new} on {self.collection!r}"
             self.hook.call(looking, client.operation_stat, collection_id, path=new, **self.options())
             self.log.info("%s is gone and %s exists: an earlier try has renamed it.", old, new)
+        except GlobusServiceError as error:
+            if isinstance(error, _TELLING) or self._can_rename(collection_id, old, error):
+                raise
+            raise self._no_rename(old, new, error) from None
         else:
             self.log.info("Renamed %s to %s.", old, new)
         return new
+
+    def _can_rename(self, collection_id: str, old: str, error: GlobusServiceError) -> bool:
+        """Whether the collection's storage has a rename, as far as it says."""
+        if error.code == "NotSupported":
+            return False
+        client = self.hook.transfer_client()
+        where = parent(old)
+        doing = f"asking whether {self.collection!r} can rename"
+        try:
+            listing = self.hook.call(doing, client.operation_ls, collection_id, path=where, limit=1, **self.options())
+        except GlobusError:
+            return True
+        return listing.get("rename_supported") is not False
+
+    def _no_rename(self, old: str, new: str, error: GlobusServiceError) -> GlobusBadRequestError:
+        return GlobusBadRequestError(
+            f"{self.collection!r} cannot rename {old} to {new}: object storage such as S3 has no rename. "
+            f"Globus answered: {error.message}",
+            advice=f"Copy it with GlobusTransferOperator (source_collection and destination_collection "
+            f"{self.collection!r}, {old!r} to {new!r}), then delete {old!r} with GlobusDeleteOperator.",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
 
 
 class GlobusListOperator(GlobusCollectionOperator):
     """
     List a directory. Returns a list of dicts: ``path``, ``name``, ``type``, ``size``, ``last_modified`` and more.
+
+    Globus lists directories of up to 100,000 entries. What is read beyond ``limit`` is never held in memory.
 
     :param path: the directory.
     :param filter: Globus's own filter, as a dict (``{"type": "file", "name": "~*.h5"}``) or in its text form.
@@ -200,31 +245,27 @@ class GlobusListOperator(GlobusCollectionOperator):
         return entries
 
     def _entries(self, collection_id: str, path: str) -> Iterator[dict[str, Any]]:
-        from airflow_provider_globus.hooks.files import list_directory, walk
+        from airflow_provider_globus.hooks.files import PAGE, list_directory, walk
 
-        options = self.options(orderby=self.orderby, filter=self.filter, show_hidden=self.show_hidden)
+        # One more than wanted tells whether there are more; a page of the usual size would be read for nothing.
+        options = self.options(
+            orderby=self.orderby,
+            filter=self.filter,
+            show_hidden=self.show_hidden,
+            page_size=min(self.limit + 1, PAGE),
+        )
         found: Iterator[tuple[str, dict[str, Any]]]
         if not self.recursive:
             found = ((entry["name"], entry) for entry in list_directory(self.hook, collection_id, path, **options))
         elif self.filter:
-            found = self._filtered_walk(collection_id, path, options)
+            # Of several filters one is enough: this one keeps the directories to go into.
+            options["filter"] = [{"type": "dir"}, self.filter]
+            entries = walk(self.hook, collection_id, path, **options)
+            found = ((relative, entry) for relative, entry in entries if entry["type"] != "dir")
         else:
             found = walk(self.hook, collection_id, path, **options)
         for relative, entry in found:
             yield {"path": join(path, relative), "name": entry["name"]} | {name: entry.get(name) for name in _FIELDS}
-
-    def _filtered_walk(
-        self, collection_id: str, path: str, options: dict[str, Any]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Globus's filter would hide the directories to go into, so they are listed without it."""
-        from airflow_provider_globus.hooks.files import list_directory, walk
-
-        plain = {name: value for name, value in options.items() if name != "filter"}
-        below = walk(self.hook, collection_id, path, **plain)
-        for directory in ["", *(relative for relative, entry in below if entry["type"] == "dir")]:
-            for entry in list_directory(self.hook, collection_id, join(path, directory), **options):
-                if entry["type"] != "dir":
-                    yield join(directory, entry["name"]), entry
 
 
 class GlobusStatOperator(GlobusCollectionOperator):

@@ -98,7 +98,6 @@ class GlobusJobOperator(GlobusOperator):
         self._memory: dict[str, Any] = {}
         #: whether the job's id and page are in XComs
         self.announced = False
-        self._killed = threading.Event()
 
     # What a subclass says
 
@@ -216,6 +215,11 @@ class GlobusJobOperator(GlobusOperator):
         ledger = self._ledger = Ledger(context, self.log, resumed=True)
         self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]), sent=True)
         return self._finish(ledger, verdict)
+
+    @cached_property
+    def _killed(self) -> threading.Event:
+        """Set once the task is killed; made when needed, since a DAG that holds locks cannot be copied."""
+        return threading.Event()
 
     def on_kill(self) -> None:
         """Cancel the job: the worker was told to stop."""

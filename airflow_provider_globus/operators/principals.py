@@ -36,6 +36,23 @@ def identity_id(hook: GlobusHook, identity: str) -> str:
     return str(found[0]["id"])
 
 
+def identity_ids(hook: GlobusHook, identities: Iterable[str] | None) -> list[str]:
+    """
+    The UUIDs of identities that are given by UUID or username, one or several; none for an empty text.
+
+    :raises GlobusInputError: when Globus knows no such username, or one of several is empty.
+    """
+    given = [identities] if isinstance(identities, str) and identities else list(identities or ())
+    if any(not isinstance(identity, str) or not identity.strip() for identity in given):
+        raise GlobusInputError(f"An identity is missing in {given!r}.", advice="Give usernames or UUIDs.")
+    return [identity_id(hook, identity).lower() for identity in given]
+
+
+def own_identity_id(hook: GlobusHook) -> str:
+    """The UUID of the identity that the connection acts as."""
+    return str(hook.call("asking Globus Auth who this is", hook.auth_client().userinfo)["sub"])
+
+
 def principal_urns(hook: GlobusHook, principals: Iterable[str] | None) -> list[str]:
     """
     The URNs of principals.

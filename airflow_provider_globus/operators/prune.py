@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
+from airflow_provider_globus.operators.proofs import copied_items, no_proof, task_ids
 from airflow_provider_globus.operators.transfer import GlobusDeleteOperator
 from airflow_provider_globus.paths import check_path, join
 
@@ -176,40 +176,16 @@ class GlobusSafePruneOperator(GlobusDeleteOperator):
             return None
         verified: dict[str, datetime] = {}
         client = self.hook.transfer_client()
-        for task_id in self._task_ids():
+        for task_id in task_ids(self, self.verified_by):
             task = self.hook.call(f"reading the transfer {task_id}", client.get_task, task_id)
             if problem := _no_proof(task, source, copies):
                 raise self.refuse(f"the transfer {task_id} proves nothing: {problem}.")
             requested = datetime.fromisoformat(task["request_time"])
-            verified.update((path, requested) for path in self._copied_paths(task_id))
+            verified.update((item["source_path"], requested) for item in copied_items(self.hook, task_id))
         return verified
-
-    def _task_ids(self) -> list[str]:
-        given = self.verified_by
-        listed = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-        ids = [item.get("task_id") if isinstance(item, Mapping) else item for item in listed]
-        named = [task_id for task_id in ids if isinstance(task_id, str) and task_id]
-        if not ids or named != ids:
-            raise self.refuse(f"verified_by cannot be read: {given!r}.", "Give task ids or results of transfers.")
-        return named
-
-    def _copied_paths(self, task_id: str) -> Iterator[str]:
-        client = self.hook.transfer_client()
-        marker = None
-        for page_number in itertools.count(1):
-            doing = f"reading page {page_number} of the files of transfer {task_id}"
-            page = self.hook.call(doing, client.task_successful_transfers, task_id, marker=marker)
-            yield from (item["source_path"] for item in page["DATA"])
-            marker = page.get("next_marker")
-            if marker is None:
-                return
 
 
 def _no_proof(task: Mapping[str, Any], source: str, copies: str) -> str | None:
-    if task["status"] != "SUCCEEDED":
-        return f"it is {task['status']}"
     if (task["source_endpoint_id"], task["destination_endpoint_id"]) != (source, copies):
         return "it ran between other collections"
-    if not task.get("verify_checksum"):
-        return "it did not verify checksums"
-    return None
+    return no_proof(task)

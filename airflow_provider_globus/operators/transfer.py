@@ -152,7 +152,9 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
     :param destination_path: where it goes; for a file, including the file's name.
     :param recursive: whether ``source_path`` is a directory. Default: Globus looks.
     :param sync_level: copy only files that are missing (``exists``) or differ in ``size``, ``mtime`` or ``checksum``.
-        Default: copy all.
+        ``mtime`` copies what is younger at the source. Object storage such as S3 keeps the time of the upload, not the
+        file's: both ways with ``mtime`` copy all back and forth without end, unless the way back from S3 sets
+        ``preserve_timestamp``; use ``size`` or ``checksum`` there. Default: copy all.
     :param verify_checksum: compare checksums after each file. Sent to Globus either way. Default: ``True``.
     :param preserve_timestamp: keep modification times.
     :param encrypt_data: encrypt the data channel.
@@ -245,7 +247,7 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
         """How long to bear which faults, and whether skipped files are a failure."""
         return {**super().rules(), "allow_skipped": self.allow_skipped}
 
-    def prepare(self, context: Context) -> dict[str, Any]:
+    def prepare(self, context: Context) -> dict[str, Any] | None:
         """The transfer document of the Transfer API."""
         items = self._items()
         document = self.common_fields(context) | {

@@ -46,15 +46,20 @@ _INTERNAL = (
     "base",
     "compute_base",
     "compute_map",
+    "connect_server",
     "deferral",
     "documents",
     "endings",
     "fingerprint",
     "flow_input",
     "flow_output",
+    "gcs_collection_base",
     "job",
+    "labels",
     "ledger",
     "principals",
+    "proofs",
+    "secrets",
 )
 
 

@@ -17,10 +17,13 @@ from airflow_provider_globus.exceptions import (
     GlobusPermissionError,
     GlobusTaskLimitError,
     GlobusUnavailableError,
+    is_transient,
 )
 from airflow_provider_globus.hooks.globus import GlobusHook
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_provider_globus.sandbox import GlobusSandbox
 
 
@@ -108,3 +111,19 @@ def test_compute_numbers_its_errors(
     assert type(error.value) is cls
     assert getattr(error.value, "code", "") == name
     assert advice in error.value.advice
+
+
+def test_what_a_manager_has_paused_is_worth_another_try(globus_sandbox: GlobusSandbox, tmp_path: Path) -> None:
+    collection = globus_sandbox.add_collection("busy", tmp_path)
+    hook = GlobusHook()
+    client = hook.transfer_client()
+    rule = {
+        "DATA_TYPE": "pause_rule",
+        "endpoint_id": hook.use_collection(collection.id),
+        "message": "Until noon.",
+        "pause_ls": True,
+    }
+    hook.call("pausing", client.endpoint_manager_create_pause_rule, rule)
+    with pytest.raises(GlobusUnavailableError, match=r"Until noon.*A manager of the collection has paused") as error:
+        hook.call("listing", client.operation_ls, collection.id, path="/")
+    assert is_transient(error.value)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_globus.exceptions import (
@@ -298,3 +299,15 @@ def test_an_empty_or_sweeping_deletion_is_refused(
     with pytest.raises(GlobusInputError):
         delete(paths=paths, recursive=True).execute(context)
     assert globus_sandbox.journal.count("transfer", "POST") == 0
+
+
+def test_a_dag_that_transfers_can_be_copied() -> None:
+    with DAG("a_dag") as dag:
+        GlobusTransferOperator(
+            task_id="a_task",
+            source_collection="a",
+            source_path="/a",
+            destination_collection="b",
+            destination_path="/b",
+        )
+    assert dag.partial_subset("a_task").task_ids == ["a_task"]

@@ -1,0 +1,1 @@
+"""Globus Connect Server's own documents, as plain data: versions, policies, comparison."""

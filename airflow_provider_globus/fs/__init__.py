@@ -1,0 +1,1 @@
+"""Collections as a file system of Airflow's ``ObjectStoragePath``."""
