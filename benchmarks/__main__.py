@@ -1,8 +1,9 @@
 """
-``python -m benchmarks [imports] [waiting] [compute] [sandbox]``: run all or some, and print a table for each.
+``python -m benchmarks [imports] [waiting] [compute] [sandbox] [s3]``: run all or some, and print a table for each.
 
 Numbers also go to ``.bench/results.json``. Fails when a rule of the project is broken: what imports may cost and load,
-and how many submissions and status calls waiting may make. Nothing else is judged: times depend on the machine.
+how many submissions and status calls waiting may make, and what memory large prefixes may take. Nothing else is judged:
+times depend on the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from benchmarks.report import Report
 
-NAMES = ("imports", "waiting", "compute", "sandbox")
+NAMES = ("imports", "waiting", "compute", "sandbox", "s3")
 RESULTS = Path(".bench", "results.json")
 
 

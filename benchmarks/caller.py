@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from benchmarks.memory import peak_kilobytes
 
 
 def square(value: int) -> int:
@@ -80,13 +81,7 @@ def main() -> None:
     wall = time.time() - began
     if results != [value * value for value in range(given.calls)]:
         raise RuntimeError(f"Wrong results: {results[:5]} …")
-    print(json.dumps({"wall": wall, "kilobytes": _peak_memory()}))
-
-
-def _peak_memory() -> int:
-    # Not by getrusage: its figure begins with the memory of the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0])
+    print(json.dumps({"wall": wall, "kilobytes": peak_kilobytes()}))
 
 
 if __name__ == "__main__":

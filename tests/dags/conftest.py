@@ -83,12 +83,17 @@ def run() -> Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]]:
 
 
 @pytest.fixture
-def run_beside() -> Callable[..., tuple[str, dict[str, Any]]]:
+def run_beside(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, dict[str, Any]]]:
     """Run a DAG while a scenario does what happens outside Airflow, as often as a demo lets it."""
 
     def run_beside(
-        subject: Scenario, dag: DAG, run: Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]]
+        subject: Scenario,
+        dag: DAG,
+        run: Callable[[DAG, dict[str, Any]], tuple[str, dict[str, Any]]],
+        conf: dict[str, Any] | None = None,
     ) -> tuple[str, dict[str, Any]]:
+        for conn_id, connection in subject.connections.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection)
         everything = dict.fromkeys(dag.task_ids, "deferred")
         # `dag.test()` runs one task after the other: what the first ones wait for has to be there already.
         subject.while_running(everything)
@@ -101,7 +106,7 @@ def run_beside() -> Callable[..., tuple[str, dict[str, Any]]]:
         outsider = threading.Thread(target=outside)
         outsider.start()
         try:
-            return run(dag, subject.conf)
+            return run(dag, subject.conf if conf is None else conf)
         finally:
             over.set()
             outsider.join()

@@ -57,6 +57,15 @@ PIPELINES = {
         checks=8,
         copies=("scratch/tomography/tomo_0007/products/level_1.npy", "results/accepted/tomo_0007/level_1.npy"),
     ),
+    # Of three runs, the first of which creates, and the last of which takes down.
+    "s3_gateway_lifecycle": Pipeline(
+        rows=dict.fromkeys(
+            ("storage_gateway", "user_credential", "guest_collection", "audit", "remove_storage_gateway"), "success"
+        ),
+        delivery=("to_bucket", 37),
+        checks=14,
+        copies=("staging/proof/projections/proj_0000.tif", "bucket/shared/proof/projections/proj_0000.tif"),
+    ),
 }
 
 

@@ -119,7 +119,7 @@ class Run:
 
     def ends(self) -> str:
         self.globus.clock.advance(HOUR + 1)
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=90)
+        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=240)
 
     def flow_runs(self) -> list[Any]:
         return list(self.globus.world.flows.runs.values())
@@ -222,5 +222,5 @@ def test_people_answer_in_airflow(airflow: LocalAirflow, globus: GlobusSandbox) 
         return True
 
     api.wait_until("the question in Airflow", decided, 90)
-    assert api.wait_for_run("people", run_id, timeout=90) == "success"
+    assert api.wait_for_run("people", run_id, timeout=240) == "success"
     assert api.xcom("people", run_id, "done") == "yes"

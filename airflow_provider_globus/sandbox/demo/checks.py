@@ -74,13 +74,17 @@ def one_execution_each(compute: ComputeState, expected: Mapping[str, int]) -> Ch
     return Check("each function was executed once for each task", passed, detail)
 
 
-def no_secret_left(globus: GlobusSandbox, airflow: LocalAirflow, triggers: Iterable[str]) -> Check:
-    """Look for the client secret and any token in all logs, the whole metadata database, triggers and the journal.
+def no_secret_left(
+    globus: GlobusSandbox, airflow: LocalAirflow, triggers: Iterable[str], secrets: Iterable[str] = ()
+) -> Check:
+    """Look for secrets and any token in all logs, the whole metadata database, triggers and the journal.
 
     :param triggers: arguments of the triggers there were, decrypted.
+    :param secrets: what to look for beside the client secret.
     """
+    wanted = (globus.client_secret, *secrets)
     texts = [*_texts(globus, airflow), ("trigger arguments", "\n".join(triggers))]
-    leaks = [where for where, text in texts if globus.client_secret in text or TOKEN.search(text)]
+    leaks = [where for where, text in texts if any(secret in text for secret in wanted) or TOKEN.search(text)]
     tokens = globus.journal.count("auth", "POST", "*/token")
     detail = f"found in {', '.join(leaks)}" if leaks else f"{tokens} tokens were issued, none found"
     return Check("no secret and no token in logs, XComs, triggers and journal", bool(tokens) and not leaks, detail)

@@ -97,9 +97,14 @@ class DemoRun:
                 subject.prepare()
                 globus.settings.bytes_per_second = subject.bytes_per_second
             with self._phase("Airflow (API server, scheduler, DAG processor, triggerer)"):
-                airflow = running.enter_context(self._airflow(globus))
+                airflow = running.enter_context(self._airflow(globus, subject))
                 airflow.api.wait_for_dag(self._name)
-            succeeded = self._run_and_judge(airflow, globus, subject)
+            self._say(f"Airflow: {airflow.url}\nGlobus:  {globus.url}\n")
+            succeeded = all(
+                self._run_and_judge(airflow, globus, subject, number) for number in range(1, len(subject.runs) + 1)
+            )
+            if succeeded:
+                self._show_places(subject)
             if self._keep_up is not None:
                 self._keep_up(airflow)
             stopping = time.monotonic()
@@ -109,10 +114,10 @@ class DemoRun:
         self._say(f"\n{phases}")
         return succeeded
 
-    def _airflow(self, globus: GlobusSandbox) -> LocalAirflow:
+    def _airflow(self, globus: GlobusSandbox, subject: scenario.Scenario) -> LocalAirflow:
         return LocalAirflow(
             dags=self._dags,
-            connections={"globus_default": globus.connection},
+            connections={"globus_default": globus.connection, **subject.connections},
             home=self._work / "airflow",
             cache=self._cache,
         )
@@ -126,38 +131,45 @@ class DemoRun:
         self._seconds["Airflow" if "Airflow" in name else "services"] = seconds
         self._console.print(f" {seconds:.1f} s", highlight=False)
 
-    def _run_and_judge(self, airflow: LocalAirflow, globus: GlobusSandbox, subject: scenario.Scenario) -> bool:
-        self._say(f"Airflow: {airflow.url}\nGlobus:  {globus.url}\n")
+    def _run_and_judge(
+        self, airflow: LocalAirflow, globus: GlobusSandbox, subject: scenario.Scenario, number: int
+    ) -> bool:
+        """Run the DAG once; True when it and what is looked at afterwards are as they must be."""
         begin = time.monotonic()
-        run_id = self._trigger(airflow, subject)
+        airflow.api.unpause(self._name)
+        run_id = airflow.api.trigger(self._name, subject.runs[number - 1])
         state = self._follow(airflow, globus, subject, run_id)
-        self._seconds["run"] = time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        self._add("run", seconds)
         tasks = self._tasks_in_order(airflow, run_id)
         results = {progress.name_of(task): self._result(airflow, run_id, task) for task in tasks}
-        title = f"{self._name} · {state} in {self._seconds['run']:.1f} s"
+        several = f" · run {number} of {len(subject.runs)}" if len(subject.runs) > 1 else ""
+        title = f"{self._name}{several} · {state} in {seconds:.1f} s"
         self._console.print(progress.result_table(tasks, results, title))
         if state != "success":
             self._show_failures(airflow, run_id, tasks)
             return False
         begin = time.monotonic()
-        checks = [*subject.checks(_by_task(tasks, results)), no_secret_left(globus, airflow, self._triggers_seen)]
-        self._seconds["checks"] = time.monotonic() - begin
+        checks = [
+            *subject.checks_after(number, _by_task(tasks, results)),
+            no_secret_left(globus, airflow, self._triggers_seen, subject.secrets),
+        ]
+        self._add("checks", time.monotonic() - begin)
         self._show_checks(checks)
-        self._show_places(subject)
         return all(check.passed for check in checks)
 
-    def _trigger(self, airflow: LocalAirflow, subject: scenario.Scenario) -> str:
-        airflow.api.unpause(self._name)
-        return airflow.api.trigger(self._name, subject.conf)
+    def _add(self, phase: str, seconds: float) -> None:
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + seconds
 
     def _follow(self, airflow: LocalAirflow, globus: GlobusSandbox, subject: scenario.Scenario, run_id: str) -> str:
         """Show progress until the run ends; return its state."""
         deadline = time.monotonic() + self._timeout
+        before = {job.id for job in progress.jobs(globus.world)}  # of an earlier run
         with progress.Progress(self._console) as display:
             while True:
                 state = str(airflow.api.run(self._name, run_id)["state"])
                 tasks = self._tasks_in_order(airflow, run_id)
-                display.show(tasks, progress.jobs(globus.world))
+                display.show(tasks, [job for job in progress.jobs(globus.world) if job.id not in before])
                 # Trigger rows live only as long as tasks wait, so they are read as they come.
                 self._triggers_seen.update(arguments for _, _, arguments in airflow.trigger_rows())
                 if state in FINISHED_RUN:

@@ -65,12 +65,31 @@ class Scenario(ABC):
     def conf(self) -> dict[str, Any]:
         """Params of the run that differ from the DAG's defaults."""
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """Params of the runs, one after the other; one run, unless a DAG is worth looking at a second time."""
+        return [self.conf]
+
+    @property
+    def connections(self) -> dict[str, str]:
+        """Further Airflow connections that the DAG needs, as JSON by id."""
+        return {}
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be found anywhere afterwards, beside the secrets of Globus."""
+        return []
+
     def while_running(self, states: Mapping[str, str | None]) -> None:  # noqa: B027 - most have nothing to do
         """Do what happens outside Airflow while the DAG runs; `states` holds each task's state."""
 
     @abstractmethod
     def checks(self, xcoms: Mapping[str, Any]) -> list[Check]:
         """Look at the result; `xcoms` holds each task's return value, of a mapped task a list of them."""
+
+    def checks_after(self, number: int, xcoms: Mapping[str, Any]) -> list[Check]:
+        """Look at the result of one of several runs, the first of which is number 1."""
+        return self.checks(xcoms)
 
     @abstractmethod
     def places(self) -> list[Place]:
