@@ -108,6 +108,13 @@ _ADVICE_BY_CODE = {
     "FLOW_LIMIT_EXCEEDED": "Give subscription_id: without a Globus subscription, an identity may have one flow.",
 }
 
+# What S3 says of keys that it does not take, which a collection passes on.
+_REFUSED_KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
+_KEYS_ADVICE = (
+    "The storage does not take the S3 keys of the user credential (any more): put valid ones into their Airflow "
+    "connection, and run GlobusCreateUserCredentialOperator with rotate=True."
+)
+
 #: Findings that a message lists at most.
 _FINDINGS = 5
 _MOST_SAID = 1000
@@ -170,7 +177,10 @@ def from_api_error(error: GlobusAPIError, doing: str) -> GlobusServiceError:
         return GlobusAuthError(text, advice=_auth_advice(code or ""), **facts)
     if cls is GlobusUnavailableError:
         text = f"Globus could not answer while {doing}: {said} ({where})."
-    advice = (refused.advice if refused else "") or _ADVICE_BY_CODE.get(code or "") or _ADVICE.get(cls, "")
+    if any(word in said for word in _REFUSED_KEYS):
+        advice = _KEYS_ADVICE
+    else:
+        advice = (refused.advice if refused else "") or _ADVICE_BY_CODE.get(code or "") or _ADVICE.get(cls, "")
     return cls(text, advice=advice, **facts)
 
 

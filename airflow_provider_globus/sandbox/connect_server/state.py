@@ -230,7 +230,7 @@ class ConnectServerState:
         else:
             found = next(iter(self.credentials_of(gateway.id, user)), None)
         if found is None:
-            if credential_id is None and gateway.policies.get("s3_user_credential_required") is False:
+            if gateway.policies.get("s3_user_credential_required") is False:
                 return None
             raise credential_not_found(account, user, gateway.id)
         if found.invalid:
