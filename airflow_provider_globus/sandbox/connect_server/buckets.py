@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_globus.sandbox.connect_server.login import invalid_credential
 from airflow_provider_globus.sandbox.storage.s3_buckets import S3Buckets, S3Keys, S3Options
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 def open_buckets(gateway: StorageGateway, credential: UserCredential | None) -> S3Buckets:
     """Return the buckets; without a credential, those that are open to everybody.
 
-    :raises StorageError: the credential lacks what the gateway's policies demand of it.
+    :param credential: one that is valid: it has all that the gateway demands.
     """
     policies = gateway.policies
     options = S3Options(
@@ -26,8 +25,6 @@ def open_buckets(gateway: StorageGateway, credential: UserCredential | None) -> 
     )
     if credential is None:
         return S3Buckets(options, [S3Keys(None, None)])
-    if options.requester_pays and not credential.policies.get("s3_requester_pays"):
-        raise invalid_credential(credential.id)
     return S3Buckets(options, _keys(credential))
 
 

@@ -105,6 +105,13 @@ def test_every_version_of_the_document_is_taken(site: Site, version: str) -> Non
     assert answer["DATA_TYPE"] == LATEST
 
 
+def test_what_the_service_sets_itself_is_ignored(site: Site) -> None:
+    sent = {"https_url": None, "high_assurance": True, "created_at": "long ago", "root_path": "/elsewhere"}
+    made = site.gcs().create_collection(mapped_document(site.gateway(), **sent))
+    assert (made["high_assurance"], made["root_path"]) == (False, "/")
+    assert made["https_url"].startswith(site.sandbox.tls_url)
+
+
 def test_defaults_are_those_of_connect_server(site: Site) -> None:
     made = site.gcs().create_collection(mapped_document(site.gateway()))
     assert (made["delete_protected"], made["allow_guest_collections"]) == (True, False)
@@ -379,6 +386,7 @@ def test_a_mapped_collection_takes_guests_roles_and_policies_with_it(site: Site,
         with pytest.raises(globus_sdk.TransferAPIError):
             site.transfer().get_endpoint(gone)
     assert refused(lambda: site.gcs().get(f"/sharing_policies/{policy_id}")).http_status == 404
+    assert site.world.connect_server.sharing_policies == {}
     assert [item["id"] for item in site.gcs().get_collection_list()] == [kept]
     assert (site.folder / "alpha/a.txt").exists()
 

@@ -217,6 +217,9 @@ def test_a_transfer_into_the_root_makes_no_bucket(site: Site, s3: S3Client, new_
     site.sandbox.clock.freeze()
     task = site.faulting(site.submit(disks, mapped, ("/alpha", "/no-such-bucket")))
     assert (task.status, task.nice_status) == ("ACTIVE", "FILE_NOT_FOUND")
+    files = site.world.transfer.files(site.world.transfer.find(mapped), site.sandbox.client_id)
+    with pytest.raises(StorageError, match="FILE_NOT_FOUND"):
+        files.make_parents("/no-such-bucket")
     task = site.faulting(site.submit(disks, mapped, ("/alpha/a.txt", "/a.txt")))
     assert (task.status, task.nice_status) == ("ACTIVE", "IS_A_DIRECTORY")
 
