@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_globus.operators.manifests import GlobusVerifyManifestOperator
 from airflow_provider_globus.sandbox.demo.checks import digests
 from airflow_provider_globus.sandbox.demo.scenarios import cold_archive
 
@@ -45,7 +46,9 @@ def test_a_rotten_object_stops_the_pruning(demo: cold_archive.Demo, dag: DAG, ru
     demo.s3.client.put_object(Bucket=cold_archive.BUCKET, Key=DAMAGED, Body=b"?" + found[1:])
     before = digests(demo.dataset)
     # Globus would try again for a day, and the operator for a minute.
-    dag.get_task("verify").stuck_grace = 1.0
+    verify = dag.get_task("verify")
+    assert isinstance(verify, GlobusVerifyManifestOperator)
+    verify.stuck_grace = 1.0
     state, results = run(dag, demo.conf)
     assert state == "failed"
     assert results["write_manifest"]["action"] == "unchanged"
