@@ -37,6 +37,17 @@ OURS = "globus: all modules"
 _SERVICES = {
     "globus: transfer": ("transfer", "collections", "prune", "path", "job", "links"),
     "globus: compute": ("compute", "job", "links"),
+    "globus: flows": ("flows", "flow_runs", "web_inputs", "search", "job", "links"),
+    "globus: connect server": (
+        "storage_gateways",
+        "gateway_audit",
+        "gcs_collections",
+        "gcs_roles",
+        "identity_mappings",
+        "sharing_policies",
+        "user_credentials",
+    ),
+    "globus: files and activity": ("files", "manifests", "s3", "activity", "pause_rules", "job", "links"),
 }
 
 
