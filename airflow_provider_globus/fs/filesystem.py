@@ -177,7 +177,9 @@ class GlobusCollectionFileSystem(GlobusFileSystem):  # type: ignore[misc]
         if mode == "wb":
             return _Upload(self, path)
         if mode != "rb":
-            raise NotImplementedError(f"{path}: collections are read and written whole, not in mode {mode!r}.")
+            raise NotImplementedError(
+                f"{path}: collections are read and written whole, in the modes rb and wb, not {mode!r}."
+            )
         info = self.info(path)
         if info["type"] == "directory":
             raise IsADirectoryError(path)

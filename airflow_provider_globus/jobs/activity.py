@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.hooks.activity import tasks_since, unfinished_tasks
-from airflow_provider_globus.jobs.base import Condition, Document, Outcome, Verdict, human_bytes
+from airflow_provider_globus.jobs.base import Document, Look, Outcome, Verdict, human_bytes
 from airflow_provider_globus.jobs.transfer import FATAL_NICE_STATUSES
 
 if TYPE_CHECKING:
@@ -208,17 +208,15 @@ class ActivityCondition(NamedTuple):
         return self.condition != "arrived" or task["status"] == "SUCCEEDED"
 
 
-class ActivityConditions(Condition):
+class ActivityConditions(Look):
     """Conditions on the tasks of a collection; each look is one list of tasks, page by page."""
 
     name = "activity"
     noun = "activity"
-    batch_size = 1
-    pause = 0.1
 
-    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
-        """Look at each collection."""
-        return {job_id: _look(hook, ActivityCondition(**json.loads(job_id))) for job_id in job_ids}
+    def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
+        """Look at the collection."""
+        return _look(hook, ActivityCondition(**condition))
 
     def judge(
         self,

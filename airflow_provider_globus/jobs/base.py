@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -147,6 +148,21 @@ class Condition(JobService):
     def cancel(self, hook: GlobusHook, job_id: str) -> str:
         """There is nothing to cancel."""
         return "nothing runs at Globus"
+
+
+class Look(Condition):
+    """A condition that is looked at, one at a time; what has to be true is the job's id, as JSON."""
+
+    batch_size = 1
+    pause = 0.1
+
+    @abstractmethod
+    def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
+        """Look once; ``fulfilled`` says whether it holds."""
+
+    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
+        """Look at each."""
+        return {job_id: self.look(hook, json.loads(job_id)) for job_id in job_ids}
 
 
 def fetch_each(job_ids: Iterable[str], ask: Callable[[str], Document], pause: float) -> dict[str, Document]:

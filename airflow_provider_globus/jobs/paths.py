@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
 from airflow_provider_globus.hooks.files import list_directory, walk
-from airflow_provider_globus.jobs.base import Condition, Document, Outcome, Verdict, human_bytes
+from airflow_provider_globus.jobs.base import Document, Look, Outcome, Verdict, human_bytes
 from airflow_provider_globus.paths import join, name, parent
 
 if TYPE_CHECKING:
@@ -56,17 +56,15 @@ class PathCondition(NamedTuple):
         return self.pattern is not None or self.marker is not None or self.min_files > 1 or self.recursive
 
 
-class PathConditions(Condition):
+class PathConditions(Look):
     """Conditions on paths; each look is one listing, or one for each directory below."""
 
     name = "paths"
     noun = "path"
-    batch_size = 1
-    pause = 0.1
 
-    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
-        """Look at each path."""
-        return {job_id: _look(hook, PathCondition(**json.loads(job_id))) for job_id in job_ids}
+    def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
+        """Look at the path."""
+        return _look(hook, PathCondition(**condition))
 
     def judge(
         self,

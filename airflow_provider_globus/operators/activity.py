@@ -245,6 +245,11 @@ class GlobusCancelActivityOperator(GlobusOperator):
         cancelled: list[dict[str, Any]] = []
         done = True
         for start in range(0, len(matching), MAX_IDS):
+            if self._killed.is_set():
+                raise GlobusError(
+                    f"The task was killed when {len(cancelled)} of {len(matching)} tasks were cancelled.",
+                    advice="Run it again for the others: it looks first, and cancels nothing twice.",
+                )
             batch = list(self._still(policy, matching[start : start + MAX_IDS]))
             if batch and not dry_run:
                 done &= self._cancel([task["task_id"] for task in batch])
@@ -284,8 +289,7 @@ class GlobusCancelActivityOperator(GlobusOperator):
         with needs_role(MANAGER, self.collection):
             answer = self.hook.call(doing, client.endpoint_manager_cancel_tasks, task_ids, self.message)
             until = time.monotonic() + self.wait
-            while not answer.get("done") and time.monotonic() < until:
-                time.sleep(min(2.0, self.wait))
+            while not answer.get("done") and time.monotonic() < until and not self._killed.wait(min(2.0, self.wait)):
                 doing = f"asking after the cancel {answer['id']}"
                 answer = self.hook.call(doing, client.endpoint_manager_cancel_status, answer["id"])
         if not answer.get("done"):

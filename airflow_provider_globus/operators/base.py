@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,15 @@ class GlobusOperator(BaseOperator):
         from airflow_provider_globus.hooks.globus import GlobusHook
 
         return GlobusHook(self.globus_conn_id, caller=type(self).__name__)
+
+    @cached_property
+    def _killed(self) -> threading.Event:
+        """Set once the task is killed; made when needed, since a DAG that holds locks cannot be copied."""
+        return threading.Event()
+
+    def on_kill(self) -> None:
+        """End whatever waits: the worker was told to stop."""
+        self._killed.set()
 
     def refuse(self, message: str, advice: str = "") -> GlobusInputError:
         """An error about this operator's arguments, to be raised before any request leaves."""

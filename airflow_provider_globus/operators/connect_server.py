@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.connect_server.compare import changed, differences
@@ -51,15 +49,6 @@ class GlobusConnectServerOperator(GlobusOperator):
         :param data_access: UUID of the mapped collection whose data the call reaches.
         """
         return self.hook.gcs_client(self.endpoint, resend=resend, data_access=data_access)
-
-    def on_kill(self) -> None:
-        """Look no longer for what was not answered."""
-        self._killed.set()
-
-    @cached_property
-    def _killed(self) -> threading.Event:
-        # Made on first use: an operator of a DAG that Airflow copies must not hold a lock.
-        return threading.Event()
 
     # Looking
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_globus.exceptions import (
@@ -122,15 +120,6 @@ class GlobusDeployFlowOperator(GlobusOperator):
         client = self.hook.flows_client()
         doing = f"updating the flow {self.title!r}"
         return self._report("updated", self.hook.call(doing, client.update_flow, existing["id"], **changes))
-
-    def on_kill(self) -> None:
-        """Look no longer for a flow whose creation was not answered."""
-        self._killed.set()
-
-    @cached_property
-    def _killed(self) -> threading.Event:
-        # Made on first use: an operator of a DAG that Airflow copies must not hold a lock.
-        return threading.Event()
 
     def _wanted(self, context: Context) -> dict[str, Any]:
         if not isinstance(self.title, str) or not 0 < len(self.title.strip()) <= TITLE_LENGTH:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -216,14 +215,9 @@ class GlobusJobOperator(GlobusOperator):
         self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]), sent=True)
         return self._finish(ledger, verdict)
 
-    @cached_property
-    def _killed(self) -> threading.Event:
-        """Set once the task is killed; made when needed, since a DAG that holds locks cannot be copied."""
-        return threading.Event()
-
     def on_kill(self) -> None:
         """Cancel the job: the worker was told to stop."""
-        self._killed.set()
+        super().on_kill()
         if self.cancel_on_kill:
             self._cancel("the task was killed")
 

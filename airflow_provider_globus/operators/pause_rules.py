@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusJobLostError, GlobusNotFoundError, GlobusUnavailableError
@@ -66,15 +64,6 @@ class GlobusCreatePauseRuleOperator(GlobusOperator):
         self.start_time = start_time
         if isinstance(operations, str) or not operations or set(operations) - set(OPERATIONS):
             raise self.refuse(f"operations {operations!r} are unknown.", f"Give a list of {', '.join(OPERATIONS)}.")
-
-    def on_kill(self) -> None:
-        """Look no longer for what was not answered."""
-        self._killed.set()
-
-    @cached_property
-    def _killed(self) -> threading.Event:
-        # Made on first use: an operator of a DAG that Airflow copies must not hold a lock.
-        return threading.Event()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the rule, bring the one that exists in line, or do nothing."""

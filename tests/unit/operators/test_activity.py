@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -310,6 +311,25 @@ def test_a_cancel_under_way_is_left_alone(users: Users, tasks: dict[str, Task], 
     assert tasks["faulty"].status == "ACTIVE"
     assert cancel(min_faults=9, wait=0).execute(context)["count"] == 0
     assert sent(users.sandbox, "POST", "admin_cancel") == 1
+
+
+def test_killed_it_cancels_nothing(users: Users, tasks: dict[str, Task], context: TaskContext) -> None:
+    killed = cancel(min_faults=9)
+    killed.on_kill()
+    with pytest.raises(GlobusError, match=r"killed when 0 of 2 tasks were cancelled.*Run it again"):
+        killed.execute(context)
+    assert cancelled(users.sandbox) == set()
+
+
+def test_killed_while_it_waits_it_asks_no_longer(users: Users, tasks: dict[str, Task], context: TaskContext) -> None:
+    users.sandbox.faults.add({"task": "*", "cancel_seconds": 3600})
+    killed = cancel(min_faults=9, wait=30)
+    timer = threading.Timer(0.3, killed.on_kill)
+    timer.start()
+    result = killed.execute(context)
+    timer.join()
+    assert (result["count"], result["done"]) == (2, False)
+    assert sent(users.sandbox, "GET", "admin_cancel/*") == 0
 
 
 def test_a_second_look_spares_who_has_recovered(

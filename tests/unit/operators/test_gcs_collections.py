@@ -28,6 +28,7 @@ from airflow_provider_globus.operators.storage_gateways import (
 )
 from airflow_provider_globus.operators.user_credentials import GlobusCreateUserCredentialOperator
 from airflow_provider_globus.sandbox.transfer.state import ENDPOINT_ID
+from tests.unit.buckets import s3_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -455,19 +456,11 @@ def test_a_name_alone_does_not_delete(globus_sandbox: GlobusSandbox, context: Ta
 @pytest.fixture
 def s3_endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An S3 server with the bucket `archive`, in which there is one object."""
-    import boto3
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
     monkeypatch.setenv("AIRFLOW_CONN_KEYS", json.dumps({"conn_type": "aws", "login": "key", "password": "hush"}))
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options: dict[str, Any] = {"aws_access_key_id": "key", "aws_secret_access_key": "hush", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", **options)
-    client.create_bucket(Bucket="archive")
-    client.put_object(Bucket="archive", Key="run1/a.dat", Body=b"a")
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_service() as client:
+        client.create_bucket(Bucket="archive")
+        client.put_object(Bucket="archive", Key="run1/a.dat", Body=b"a")
+        yield client.meta.endpoint_url
 
 
 def test_a_bucket_is_put_behind_globus_and_taken_down(

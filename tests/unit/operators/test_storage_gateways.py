@@ -17,46 +17,20 @@ from airflow_provider_globus.exceptions import (
     GlobusUnavailableError,
 )
 from airflow_provider_globus.operators.storage_gateways import (
-    GlobusCreateStorageGatewayOperator,
     GlobusDeleteStorageGatewayOperator,
 )
 from airflow_provider_globus.sandbox.transfer.state import ENDPOINT_ID
+from tests.unit.gateways import S3, body, create, sent, there
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory
     from tests.unit.conftest import TaskContext
 
-S3 = {"s3_endpoint": "https://s3.example.org", "s3_buckets": ["raw", "archive"]}
-
 
 @pytest.fixture(autouse=True)
 def _quick_looks(globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "LOOKS", (0.01, 0.02, 0.03))
-
-
-def create(**changes: Any) -> GlobusCreateStorageGatewayOperator:
-    arguments = {"task_id": "t", "endpoint": ENDPOINT_ID, "display_name": "Buckets", "connector": "S3", "policies": S3}
-    return GlobusCreateStorageGatewayOperator(**{**arguments, **changes})
-
-
-def there(globus: GlobusSandbox) -> dict[str, dict[str, Any]]:
-    """What the server holds, by name."""
-    gateways = globus.world.connect_server.gateways.values()
-    return {gateway.display_name: {**gateway.fields, "id": gateway.id} for gateway in gateways}
-
-
-def sent(globus: GlobusSandbox, *methods: str) -> list[Any]:
-    """Requests to the GCS Manager that change something."""
-    return [entry for entry in globus.journal.requests("connect_server") if entry.method in (methods or _CHANGES)]
-
-
-_CHANGES = ("POST", "PATCH", "PUT", "DELETE")
-
-
-def body(entry: Any) -> dict[str, Any]:
-    found = entry.body if isinstance(entry.body, dict) else json.loads(entry.body)
-    return dict(found)
 
 
 def test_creates_then_leaves_then_changes_the_difference_only(

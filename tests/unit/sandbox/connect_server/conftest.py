@@ -22,6 +22,7 @@ from airflow_provider_globus.sandbox.auth.scopes import (
     data_access_scope,
     parse_scopes,
 )
+from tests.unit.buckets import s3_service
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -221,13 +222,8 @@ def problems(error: GCSAPIError) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_service() as client:
+        yield client.meta.endpoint_url
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_globus.sandbox.storage import Storage, StorageError, open_storage
 from airflow_provider_globus.sandbox.storage.s3 import PART_BYTES, S3Storage
+from tests.unit.buckets import s3_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,13 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_service() as client:
+        yield client.meta.endpoint_url
 
 
 @pytest.fixture

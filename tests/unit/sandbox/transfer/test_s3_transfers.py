@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
+
+from tests.unit.buckets import s3_service
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,19 +22,8 @@ Bucket = "Callable[[str], Collection]"
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Client]:
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-    )
-    server.stop()
+    with s3_service() as client:
+        yield client
 
 
 @pytest.fixture
