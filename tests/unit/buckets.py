@@ -18,7 +18,11 @@ KEYS: dict[str, Any] = {"s3_access_key_id": "key", "s3_secret_access_key": "secr
 def s3_service() -> Iterator[S3Client]:
     """A client of a service of its own, without buckets."""
     from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+    from moto.s3.models import s3_backends
 
+    # moto's servers share one memory in a process: what another test file left there must not be seen here.
+    for account in list(s3_backends.values()):
+        account.reset()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     try:
