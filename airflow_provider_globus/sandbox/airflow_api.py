@@ -14,6 +14,9 @@ FINISHED_RUN = frozenset({"success", "failed"})
 FINISHED_TASK = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 PAGE = 100
 
+# How often a request is sent again to an Airflow whose database is busy.
+_BUSY_TRIES = 10
+
 
 class AirflowApiError(RuntimeError):
     """Airflow refused a request, or did not reach a state in time."""
@@ -42,6 +45,12 @@ class AirflowApi:
         if "Authorization" not in self._http.headers:
             self._log_in()
         answer = self._http.request(method, f"/api/v2{path}", **kwargs)
+        for _ in range(_BUSY_TRIES):
+            # SQLite was locked by the scheduler: nothing was changed.
+            if answer.status_code != 500 or "Database error" not in answer.text:
+                break
+            time.sleep(self.poll_interval)
+            answer = self._http.request(method, f"/api/v2{path}", **kwargs)
         if answer.is_error:
             raise AirflowApiError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json() if answer.content else None
