@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from re import Pattern
 from typing import IO, TYPE_CHECKING, Any
@@ -24,8 +24,9 @@ from airflow_provider_globus.sandbox.control import CONTROL
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.flows import routes as flows_routes
 from airflow_provider_globus.sandbox.https_access import routes as https_routes
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 from airflow_provider_globus.sandbox.search import routes as search_routes
-from airflow_provider_globus.sandbox.service import Answer, Authorize, Handler, Service, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, Service, ServiceRequest
 from airflow_provider_globus.sandbox.transfer import routes as transfer_routes
 from airflow_provider_globus.sandbox.unserved import UNKNOWN, UNSERVED
 
@@ -57,11 +58,8 @@ _UPLOAD_BYTES_IN_MEMORY = 1024 * 1024
 @dataclass(frozen=True)
 class _Compiled:
     service: Service
-    method: str
+    route: Route
     pattern: Pattern[str]
-    handler: Handler
-    public: bool
-    authorize: Authorize | None
 
 
 def build_app(world: World, on_request: Callable[[Entry], None] | None = None) -> ASGIApp:
@@ -144,9 +142,9 @@ class _Gateway:
         for route in self._routes:
             if route.service is not exchange.service or not (match := route.pattern.match(exchange.path)):
                 continue
-            methods.add(route.method)
-            if route.method == exchange.method:
-                return self._call(exchange, route, match.groupdict())
+            methods.add(route.route.method)
+            if route.route.method == exchange.method:
+                return self._call(exchange, route.route, match.groupdict())
         if methods:
             allowed = ", ".join(sorted(methods))
             raise ServiceError(405, "MethodNotAllowed", f"{exchange.path} takes {allowed}", headers={"Allow": allowed})
@@ -154,14 +152,15 @@ class _Gateway:
             raise ServiceError(404, "NotFound", f"{exchange.path} belongs to no Globus service")
         raise NotServed(f"{exchange.method} {exchange.path}")
 
-    def _call(self, exchange: _Exchange, route: _Compiled, path_params: dict[str, str]) -> Answer:
+    def _call(self, exchange: _Exchange, route: Route, path_params: dict[str, str]) -> Answer:
+        exchange.route = route
         request = exchange.service_request(path_params)
         request.authorize = route.authorize
         if not route.public:
             identity_id = request.caller.identity_id
-            rate = route.service.rate_limit(self._world.settings)
+            rate = exchange.service.rate_limit(self._world.settings)
             if rate is not None:
-                self._world.meter.count(route.service.name, identity_id, rate)
+                self._world.meter.count(exchange.service.name, identity_id, rate)
         return route.handler(request)
 
 
@@ -178,6 +177,7 @@ class _Exchange:
         self.path: str = request.scope["path"]
         self.request_id = world.new_request_id()
         self._seen: ServiceRequest | None = None
+        self.route: Route | None = None
         self.fault: HttpFault | None = None
         self._code: str | None = None
 
@@ -207,7 +207,9 @@ class _Exchange:
                 answer = Answer(document, answer.status, headers, "text/plain")
             else:
                 answer = Answer({**document, **answer.extra}, answer.status, headers)
-        elif isinstance(answer.body, dict) and isinstance(answer.body.get("code"), str):
+        elif self.route is not None and self.route.basis is Basis.ASSUMED and self.service is not CONTROL:
+            answer = replace(answer, headers={**answer.headers, **PROVISIONAL})
+        if self._code is None and isinstance(answer.body, dict) and isinstance(answer.body.get("code"), str):
             self._code = answer.body["code"]
         headers = {**answer.headers, "X-Request-Id": self.request_id}
         if isinstance(answer.body, Iterator):
@@ -230,6 +232,7 @@ class _Exchange:
             service=self.service.name,
             method=self.method,
             path=self.path,
+            route=self.route.path if self.route else None,
             query=self._request.query_params.multi_items(),
             status=None if response is None else response.status_code,
             identity=self._seen.identity if self._seen else None,
@@ -249,9 +252,9 @@ def _injected(fault: HttpFault) -> Answer | ServiceError:
     return ServiceError(status, fault.code, fault.message, headers=fault.headers)
 
 
-def _compile(service: Service, route: Any) -> _Compiled:
+def _compile(service: Service, route: Route) -> _Compiled:
     pattern, _, _ = compile_path(route.path)
-    return _Compiled(service, route.method, pattern, route.handler, route.public, route.authorize)
+    return _Compiled(service, route, pattern)
 
 
 def _service_of(path: str) -> Service:

@@ -40,7 +40,8 @@ _ISSUED_TOKEN = re.compile(r"\bAg[0-9A-Za-z]{40,}\b")
 class Entry:
     """One answered request.
 
-    `code` is the code field of the answer (or of its error), `fault` the id of the injected fault that met it.
+    `route` is what serves it, such as ``/v0.10/task/{task_id}``, or null when nothing does; `code` is the code
+    field of the answer (or of its error), `fault` the id of the injected fault that met it.
     """
 
     seq: int
@@ -48,6 +49,7 @@ class Entry:
     service: str
     method: str
     path: str
+    route: str | None
     query: dict[str, list[str]]
     status: int | None
     identity: str | None

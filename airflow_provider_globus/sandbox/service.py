@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -82,12 +83,30 @@ Authorize: TypeAlias = "Callable[[ServiceRequest], Caller]"
 RenderError: TypeAlias = Callable[[ServiceError, str, str], dict[str, Any] | str]
 
 
+class Basis(StrEnum):
+    """What the shape of a route's answer is known from, the surest first; `docs/fidelity.md` lists every route's.
+
+    The conformance tests hold routes to the first three; what is assumed says so with `X-Sandbox-Provisional`.
+    """
+
+    #: A response of the real service that the SDK ships: `globus_sdk.testing`.
+    RECORDED = "recorded"
+    #: A response of the real service in the tests of the SDK, the CLI or another public project.
+    QUOTED = "quoted"
+    #: The service's published OpenAPI schema.
+    SCHEMA = "schema"
+    #: The service's documentation, or what official clients send and read.
+    DOCUMENTED = "documented"
+    ASSUMED = "assumed"
+
+
 @dataclass(frozen=True)
 class Route:
     """One thing a service does. `path` is in Starlette's syntax: ``/v0.10/task/{task_id}``.
 
     :param public: answered without a bearer token.
     :param authorize: tells the caller, or refuses; for services whose routes ask for different scopes.
+    :param basis: what the shape of the answer is known from.
     """
 
     method: str
@@ -95,6 +114,7 @@ class Route:
     handler: Handler
     public: bool = False
     authorize: Authorize | None = None
+    basis: Basis = Basis.ASSUMED
 
 
 def unlimited(settings: Settings) -> float | None:

@@ -1,7 +1,7 @@
-"""The Globus CLI as its own process, unmodified, on the sandbox.
+"""Official clients on the sandbox, and evidence of what they were content with.
 
-It pins another `globus-sdk`, so it has an environment of its own (`make cli`). Where that is missing the tests are
-skipped, unless `GLOBUS_CLI_TESTS=required` makes that a failure.
+The Globus CLI runs unmodified, as its own process. It pins another `globus-sdk`, so it has an environment of its own
+(`make cli`). Where that is missing the tests are skipped, unless `GLOBUS_CLI_TESTS=required` makes that a failure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ import globus_sdk
 import pytest
 from globus_sdk.transport import RetryConfig
 
+from tests.conformance import evidence
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.auth.models import Client
 
@@ -55,6 +59,14 @@ class GlobusCli:
     def json(self, *arguments: str, fails: int = 0) -> Any:
         """What a command prints as JSON, be it an error."""
         return json.loads(self.text(*arguments, "--format", "json", fails=fails))
+
+
+@pytest.fixture(autouse=True)
+def _clients_vouch(request: pytest.FixtureRequest) -> Iterator[None]:
+    sandbox = request.getfixturevalue("globus_sandbox") if "globus_sandbox" in request.fixturenames else None
+    yield
+    if sandbox:
+        evidence.vouch_for_clients(sandbox)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def _told(request: ServiceRequest, collection: Collection, *, private: bool = Tr
 def list_collections(request: ServiceRequest) -> Answer:
     """`GET /collections`."""
     if not may_view_endpoint(request):
-        raise permission_denied("Could not list collections. Insufficient permissions")
+        raise permission_denied("Could not list collections. Insufficient permissions", data=[], marker="")
     query, me = request.query, request.caller.identity_id
     filters = {name.strip() for text in query.getlist("filter") for name in text.split(",") if name.strip()}
     for name in filters - set(_FILTERS):

@@ -23,6 +23,7 @@ def record(journal: Journal, body: bytes = b"", content_type: str = "application
         "service": "transfer",
         "method": "GET",
         "path": "/v0.10/task_list",
+        "route": "/v0.10/task_list",
         "query": [],
         "status": 200,
         "identity": None,

@@ -58,6 +58,7 @@ def submissions(*submission_ids: str) -> Journal:
             body=f'{{"submission_id": "{submission_id}"}}'.encode(),
             content_type="application/json",
             path="/v0.10/transfer",
+            route="/v0.10/transfer",
             user_agent="",
             time="",
             service="transfer",
