@@ -52,8 +52,13 @@ def note(what: str, **found: Any) -> None:
 
 def vouch(sandbox: GlobusSandbox, headers: Mapping[str, str], witness: Witness) -> None:
     """Note that a witness vouches for the route that gave an answer with these headers."""
+    _vouch(entry_of(sandbox, headers), witness)
+
+
+def entry_of(sandbox: GlobusSandbox, headers: Mapping[str, str]) -> Entry:
+    """Return what the journal has of the request whose answer has these headers."""
     request_id = headers["X-Request-Id"]
-    _vouch(next(entry for entry in sandbox.journal.entries if entry.request_id == request_id), witness)
+    return next(entry for entry in reversed(sandbox.journal.entries) if entry.request_id == request_id)
 
 
 def vouch_for_clients(sandbox: GlobusSandbox) -> None:

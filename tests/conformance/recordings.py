@@ -26,6 +26,7 @@ from tests.conformance.evidence import Witness
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
+    from tests.conformance.openapi import OpenApi
 
 QUOTED = Path(__file__).parent / "quoted"
 
@@ -53,6 +54,7 @@ class Recordings:
     :param explain: tells, of a property of an answer that is in no recording, why it is there; by path and the object
         that has it. None is no reason.
     :param free: properties whose contents differ from document to document, and are not looked into.
+    :param openapi: the published schemas that answers are compared with as well.
     """
 
     service: str
@@ -63,6 +65,7 @@ class Recordings:
     extras: Mapping[str, str] = field(default_factory=dict)
     explain: Callable[[str, dict[str, Any]], str | None] = lambda path, document: None
     free: tuple[str, ...] = ()
+    openapi: OpenApi | None = None
 
     def names(self) -> list[str]:
         """Return the name of every recording of the SDK whose set is served."""
@@ -113,6 +116,8 @@ class Recordings:
             headers, answer = response.headers, getattr(response, "full_data", response.data)
         self._compare(recording, answer, witness)
         evidence.vouch(sandbox, headers, witness)
+        if self.openapi:
+            self.openapi.check(sandbox, headers, answer)
         return answer
 
     def _compare(self, recording: Recording, answer: Any, witness: Witness) -> None:

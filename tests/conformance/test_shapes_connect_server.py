@@ -19,8 +19,9 @@ from jsonschema import Draft7Validator
 
 from airflow_provider_globus.sandbox.connect_server import schemas
 from airflow_provider_globus.sandbox.connect_server.models import policies_type
-from tests.conformance import shapes
+from tests.conformance import evidence, shapes
 from tests.conformance.conftest import gcs_client
+from tests.conformance.evidence import Witness
 from tests.conformance.recordings import Recordings
 
 if TYPE_CHECKING:
@@ -338,6 +339,7 @@ def test_every_document_keeps_to_its_schema(site: Site) -> None:
             # The schemas require even of policies what only administrators see.
             answer["data"] = [{**gateway, "policies": POLICIES} for gateway in answer["data"]]
         assert list(breaches(answer, what)) == []
+        evidence.vouch(site.sandbox, response.headers, Witness.SCHEMA)
         kinds |= {shapes.data_type(item) for item in answer["data"]} - {""}
     assert kinds == {
         "check_result", "collection", "connector", "endpoint", "info", "node", "role", "sharing_policy",
