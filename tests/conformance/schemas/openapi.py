@@ -41,11 +41,8 @@ def main() -> None:
         )
     definitions = {name: _short(schema) for name, schema in json.loads(made.stdout)["definitions"].items()}
     answers = _answers(definitions)
-    kept = _reached(answers, definitions)
-    json.dump(
-        {"answers": answers, "definitions": {name: definitions[name] for name in sorted(kept)}}, sys.stdout, indent=1
-    )
-    print()
+    kept = {name: definitions[name] for name in sorted(_reached(answers, definitions))}
+    json.dump({"answers": answers, "definitions": kept}, sys.stdout, indent=1)
 
 
 def _name(kind: str, name: str) -> str:
