@@ -50,14 +50,14 @@ class Settings:
     :param active_tasks_per_identity: transfer (and, apart, delete) tasks that run at once; others queue.
     :param pending_tasks_per_identity: unfinished tasks an identity may have.
     :param rate_limit_per_second: requests a second each identity may make to Transfer, metered over ten seconds;
-        20 is the real service's limit, None is none.
+        20 is the real service's limit and the default, None is none.
     :param token_lifetime_seconds: sandbox seconds an access token lives.
     :param default_deadline_seconds: a task's deadline when the submission names none.
     :param task_seconds: sandbox seconds a task stays ACTIVE at least, once it starts.
     :param bytes_per_second: slow data down to this many bytes per sandbox second.
     :param fault_retry_seconds: sandbox seconds between two attempts at a file that fails.
     :param compute_requests_per_10_seconds: requests each identity may make to Compute in ten seconds; 20 is the real
-        service's limit, None is none.
+        service's limit and the default, None is none.
     :param compute_submission_bytes: how big the body of a submission to Compute may be.
     :param compute_result_bytes: how big the serialised result of a Compute task may be.
     :param compute_result_seconds: sandbox seconds after its end that the outcome of a Compute task is kept when nobody
@@ -72,13 +72,13 @@ class Settings:
     enforce_consents: bool = True
     active_tasks_per_identity: int = 3
     pending_tasks_per_identity: int = 100
-    rate_limit_per_second: float | None = None
+    rate_limit_per_second: float | None = 20.0
     token_lifetime_seconds: int = 172800
     default_deadline_seconds: int = 86400
     task_seconds: float = 0.0
     bytes_per_second: float | None = None
     fault_retry_seconds: float = 30.0
-    compute_requests_per_10_seconds: float | None = None
+    compute_requests_per_10_seconds: float | None = 20.0
     compute_submission_bytes: int = 10 * 1024 * 1024
     compute_result_bytes: int = 10 * 1024 * 1024
     compute_result_seconds: float = 1800.0

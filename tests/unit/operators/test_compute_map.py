@@ -216,7 +216,8 @@ def test_results_are_handed_on_while_the_rest_runs(
 ) -> None:
     """The triggerer lets go of what it holds, the worker makes it durable and waits for the rest."""
     monkeypatch.setattr(jobs, "HAND_ON_SECONDS", 0.0)
-    arguments = {"python_callable": until_told, "inputs": [0, 1, 2], "op_kwargs": {"folder": str(tmp_path)}}
+    inputs = {"inputs": [0, 1, 2], "op_kwargs": {"folder": str(tmp_path)}}
+    arguments = {"python_callable": until_told, "poll_interval": 0.2, **inputs}
     with pytest.raises(TaskDeferred) as deferred:
         operator(**arguments, deferrable=True).execute(context)
     event = asyncio.run(anext(deferred.value.trigger.run())).payload
@@ -296,7 +297,8 @@ def test_many_results_are_kept_in_entries_of_a_fair_size(context: TaskContext) -
 
 
 def test_a_timeout_keeps_what_has_come(globus_sandbox: GlobusSandbox, context: TaskContext, tmp_path: Path) -> None:
-    arguments = {"python_callable": until_told, "inputs": [0, 1, 2], "op_kwargs": {"folder": str(tmp_path)}}
+    inputs = {"inputs": [0, 1, 2], "op_kwargs": {"folder": str(tmp_path)}}
+    arguments = {"python_callable": until_told, "poll_interval": 0.2, **inputs}
     with pytest.raises(Exception, match=r"Last seen: 1 of 3 have ended"):
         operator(**arguments, execution_timeout=timedelta(seconds=1)).execute(context)
     (tmp_path / "go").touch()

@@ -131,7 +131,7 @@ def test_arrived_counts_what_came_and_succeeded(users: Users, context: TaskConte
 
 
 def test_reads_all_pages(users: Users, context: TaskContext) -> None:
-    users.sandbox.settings.pending_tasks_per_identity = 1000
+    users.sandbox.settings.update({"pending_tasks_per_identity": 1000, "rate_limit_per_second": None})
     users.hold()
     tasks = [users.submit("bob") for _ in range(101)]
     # The first page is full of tasks that are well; the one in trouble is the oldest and comes last.

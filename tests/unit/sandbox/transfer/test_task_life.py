@@ -187,7 +187,12 @@ def test_two_hundred_waiting_tasks_need_few_threads(lab: Lab) -> None:
 
     lab.sandbox.clock.freeze()
     lab.sandbox.settings.update(
-        {"task_seconds": 60, "active_tasks_per_identity": 500, "pending_tasks_per_identity": 500}
+        {
+            "task_seconds": 60,
+            "active_tasks_per_identity": 500,
+            "pending_tasks_per_identity": 500,
+            "rate_limit_per_second": None,
+        }
     )
     source, target = lab.collection("source", {"a": b"1"}), lab.collection("target")
     client = lab.client()
