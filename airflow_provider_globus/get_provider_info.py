@@ -60,6 +60,14 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_globus.links.GlobusComputeEndpointLink",
             "airflow_provider_globus.links.GlobusFlowRunLink",
         ],
+        "asset-uris": [
+            {
+                "schemes": ["globus"],
+                "handler": "airflow_provider_globus.assets.sanitize_uri",
+                "factory": "airflow_provider_globus.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_globus.assets.convert_asset_to_openlineage",
+            }
+        ],
         "task-decorators": [
             {"name": "globus_compute", "class-name": "airflow_provider_globus.decorators.compute.globus_compute_task"},
         ],

@@ -25,7 +25,7 @@ from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict, named
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
-from airflow_provider_globus.operators.base import GlobusOperator
+from airflow_provider_globus.operators.asset_events import GlobusAssetOperator
 from airflow_provider_globus.operators.deferral import default_deferrable, settle_seconds
 from airflow_provider_globus.operators.endings import ENDINGS, ENDINGS_RUNNING_ON, JOB_ERRORS
 from airflow_provider_globus.operators.fingerprint import digest
@@ -46,7 +46,7 @@ _CANCEL_PATIENCE = 120.0
 _PRESENTATION = ("task_label", "run_label", "deadline")
 
 
-class GlobusJobOperator(GlobusOperator):
+class GlobusJobOperator(GlobusAssetOperator):
     """
     An operator whose work is a job that Globus runs.
 
@@ -166,6 +166,10 @@ class GlobusJobOperator(GlobusOperator):
         """What goes to XCom; JSON."""
         return dict(verdict.result)
 
+    def asset_extra(self, verdict: Verdict) -> dict[str, Any]:
+        """Which jobs have written the task's assets."""
+        return {"service": self.service_name, "job_ids": self._job_ids}
+
     def url(self) -> str | None:
         """Where a person can look at the job."""
         if not self._job_ids:
@@ -196,7 +200,7 @@ class GlobusJobOperator(GlobusOperator):
         try:
             if verdict is None or verdict.outcome == Outcome.RUNNING:
                 verdict = self._wait()
-            return self._finish(ledger, verdict)
+            return self._finish(context, ledger, verdict)
         except AirflowTaskTimeout:
             if self.service.cancellable:
                 ledger.close()
@@ -213,7 +217,7 @@ class GlobusJobOperator(GlobusOperator):
         self.announced = True
         ledger = self._ledger = Ledger(context, self.log, resumed=True)
         self._entry = ledger.read() or Entry(None, "", ledger.generation, list(event["job_ids"]), sent=True)
-        return self._finish(ledger, verdict)
+        return self._finish(context, ledger, verdict)
 
     def on_kill(self) -> None:
         """Cancel the job: the worker was told to stop."""
@@ -420,17 +424,18 @@ class GlobusJobOperator(GlobusOperator):
 
     # End
 
-    def _finish(self, ledger: Ledger, verdict: Verdict) -> Any:
+    def _finish(self, context: Context, ledger: Ledger, verdict: Verdict) -> Any:
         while self.take(verdict):
             verdict = self._wait()
-        return self._conclude(ledger, self.reconsider(verdict))
+        return self._conclude(context, ledger, self.reconsider(verdict))
 
-    def _conclude(self, ledger: Ledger, verdict: Verdict) -> Any:
+    def _conclude(self, context: Context, ledger: Ledger, verdict: Verdict) -> Any:
         for line in self._last_news(verdict):
             self.log.info("%s: %s", self._named(self._entry), line)
         if verdict.outcome == Outcome.SUCCEEDED:
             self.log.info("The %s succeeded. %s", self._named(self._entry), verdict.progress)
             ledger.end()
+            self.emit_assets(context.get("outlet_events"), verdict)
             return self.result(verdict)
         why = [verdict.message, *self._explain(verdict)]
         if verdict.outcome in (Outcome.STUCK, Outcome.INACTIVE, Outcome.TIMEOUT):

@@ -293,6 +293,21 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
             result["file_list"] = self._file_list(result["task_id"])
         return dict(result)
 
+    def written(self) -> list[tuple[str, str]]:
+        """The destinations of all items."""
+        collection = self.hook.resolve_collection(self.destination_collection)
+        return [(collection, item["destination_path"]) for item in self._items()]
+
+    def asset_extra(self, verdict: Verdict) -> dict[str, Any]:
+        """The transfer's task, what it moved, and whether checksums were compared."""
+        facts = ("task_id", "label", "files", "files_transferred", "files_skipped", "bytes", "completion_time")
+        result = verdict.result
+        return {
+            "source_collection": self.hook.resolve_collection(self.source_collection),
+            "verify_checksum": self.verify_checksum,
+            **{name: result[name] for name in facts if result.get(name) is not None},
+        }
+
     def _file_list(self, task_id: str) -> list[dict[str, str]]:
         client = self.hook.transfer_client()
         files: list[dict[str, str]] = []

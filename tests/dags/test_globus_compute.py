@@ -20,7 +20,7 @@ from airflow.sdk import DAG, Asset, task
 
 from airflow_provider_globus.operators.compute import GlobusComputeMapOperator, GlobusComputeShellOperator
 
-ARGUMENTS = {{"endpoint": "hpc", "deferrable": {deferrable}, "poll_interval": 0.1, "worker_wait": 0}}
+ARGUMENTS = {{"endpoint": "hpc", "deferrable": {deferrable}, "poll_interval": 0.5, "worker_wait": 0}}
 
 with DAG("computing_{deferrable}", render_template_as_native_obj=True) as dag:
 
