@@ -77,6 +77,11 @@ class ConnectionSettings:
         """Base URL of the web app, without a trailing slash."""
         return self.service_urls.get("app", WEB_APP_URL).rstrip("/")
 
+    def collection_id(self, collection: str) -> str:
+        """Return the UUID behind an alias or a UUID; another name is returned as it is."""
+        name = self.collections.get(collection, collection)
+        return name.lower() if is_uuid(name) else name
+
     @classmethod
     def from_connection(cls, conn_id: str, connection: Connection) -> ConnectionSettings:
         """

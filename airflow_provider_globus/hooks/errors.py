@@ -58,7 +58,7 @@ _ADVICE: dict[type[GlobusServiceError], str] = {
     GlobusUnavailableError: "This usually passes; see https://status.globus.org if it does not.",
 }
 
-# Compute numbers its errors; the numbers and names are those of the service's published error classes.
+# Compute names its errors, and has numbered them; numbers and names are those of its published error classes.
 _COMPUTE_CODES = {
     1: "USER_UNAUTHENTICATED",
     2: "USER_NOT_FOUND",
@@ -234,14 +234,23 @@ def _tidy(said: str) -> str:
 
 
 def _findings(body: Mapping[str, Any]) -> str:
-    """Each thing that Flows found wrong, and where."""
-    inner = body.get("error")
-    detail = inner.get("detail") if isinstance(inner, Mapping) else None
+    """Each thing that Flows, Compute or Search found wrong, and where."""
+    inner, data = body.get("error"), body.get("error_data")
+    detail = (inner if isinstance(inner, Mapping) else body).get("detail")
     found = [item for item in detail if isinstance(item, Mapping)] if isinstance(detail, list) else []
-    listed = [f"{'.'.join(map(str, item.get('loc') or ()))}: {item.get('msg')}" for item in found[:_FINDINGS]]
-    if len(found) > _FINDINGS:
-        listed.append(f"and {len(found) - _FINDINGS} more")
-    return "; ".join(listed)
+    listed = [f"{'.'.join(map(str, item.get('loc') or ()))}: {item.get('msg')}" for item in found]
+    # Search tells them by the part of the request that they are in.
+    parts = data.get("messages") if isinstance(data, Mapping) else None
+    for messages in parts.values() if isinstance(parts, Mapping) else ():
+        listed += _by_field(messages, "")
+    more = [f"and {len(listed) - _FINDINGS} more"] if len(listed) > _FINDINGS else []
+    return "; ".join([*listed[:_FINDINGS], *more])
+
+
+def _by_field(messages: Any, where: str) -> list[str]:
+    if isinstance(messages, Mapping):
+        return [said for name, value in messages.items() for said in _by_field(value, f"{where}.{name}".strip("."))]
+    return [f"{where}: {said}" for said in (messages if isinstance(messages, list) else [messages])]
 
 
 def _retry_after(headers: Mapping[str, str] | None) -> float | None:

@@ -166,11 +166,11 @@ class GlobusHook(BaseHook):
         return self._client(SearchClient, "search", [SearchScopes.all], polling=polling)
 
     def groups_client(self) -> GroupsClient:
-        """Globus Groups."""
+        """Globus Groups: who belongs together, and may do what."""
         from globus_sdk import GroupsClient
         from globus_sdk.scopes import GroupsScopes
 
-        return self._client(GroupsClient, "groups", [GroupsScopes.view_my_groups_and_memberships])
+        return self._client(GroupsClient, "groups", [GroupsScopes.all])
 
     def gcs_client(self, endpoint: str, *, resend: bool = True, data_access: str | None = None) -> GCSClient:
         """
@@ -311,8 +311,8 @@ class GlobusHook(BaseHook):
         """The UUID behind a UUID, an alias or a display name."""
         if not isinstance(collection, str) or not collection.strip():
             raise GlobusInputError(f"A collection must be named by UUID, alias or display name, not by {collection!r}.")
-        name = self.settings.collections.get(collection, collection)
-        return name.lower() if is_uuid(name) else self._search_collection(collection)
+        name = self.settings.collection_id(collection)
+        return name if is_uuid(name) else self._search_collection(collection)
 
     def _search_collection(self, name: str) -> str:
         client = self.transfer_client()

@@ -25,7 +25,7 @@ from airflow_provider_globus.jobs import job_service
 from airflow_provider_globus.jobs.base import Outcome, Verdict, named
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
-from airflow_provider_globus.operators.asset_events import GlobusAssetOperator
+from airflow_provider_globus.operators.datasets import GlobusDatasetOperator
 from airflow_provider_globus.operators.deferral import default_deferrable, settle_seconds
 from airflow_provider_globus.operators.endings import ENDINGS, ENDINGS_RUNNING_ON, JOB_ERRORS
 from airflow_provider_globus.operators.fingerprint import digest
@@ -46,7 +46,7 @@ _CANCEL_PATIENCE = 120.0
 _PRESENTATION = ("task_label", "run_label", "deadline")
 
 
-class GlobusJobOperator(GlobusAssetOperator):
+class GlobusJobOperator(GlobusDatasetOperator):
     """
     An operator whose work is a job that Globus runs.
 
@@ -166,7 +166,7 @@ class GlobusJobOperator(GlobusAssetOperator):
         """What goes to XCom; JSON."""
         return dict(verdict.result)
 
-    def asset_extra(self, verdict: Verdict) -> dict[str, Any]:
+    def facts(self, verdict: Verdict) -> dict[str, Any]:
         """Which jobs have written the task's assets."""
         return {"service": self.service_name, "job_ids": self._job_ids}
 
@@ -435,7 +435,7 @@ class GlobusJobOperator(GlobusAssetOperator):
         if verdict.outcome == Outcome.SUCCEEDED:
             self.log.info("The %s succeeded. %s", self._named(self._entry), verdict.progress)
             ledger.end()
-            self.emit_assets(context.get("outlet_events"), verdict)
+            self.tell(context.get("outlet_events"), verdict)
             return self.result(verdict)
         why = [verdict.message, *self._explain(verdict)]
         if verdict.outcome in (Outcome.STUCK, Outcome.INACTIVE, Outcome.TIMEOUT):

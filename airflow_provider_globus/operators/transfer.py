@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.transfer import FATAL_NICE_STATUSES, STUCK_GRACE
+from airflow_provider_globus.operators.datasets import Place
 from airflow_provider_globus.operators.documents import read_json
 from airflow_provider_globus.operators.job import GlobusJobOperator
 from airflow_provider_globus.operators.labels import default_label
@@ -72,6 +73,12 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
     def rules(self) -> dict[str, Any]:
         """How long to bear which faults."""
         return {"stuck_grace": self.stuck_grace, "fatal_nice_statuses": list(self.fatal_nice_statuses)}
+
+    def facts(self, verdict: Verdict) -> dict[str, Any]:
+        """The task, and what it did."""
+        told = ("task_id", "label", "files", "files_transferred", "files_skipped", "bytes", "completion_time")
+        result = verdict.result
+        return {"service": self.service_name, **{name: result[name] for name in told if result.get(name) is not None}}
 
     def reserve(self) -> str:
         """Globus's submission id: a submission with it is accepted once, however often it is sent."""
@@ -293,20 +300,18 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
             result["file_list"] = self._file_list(result["task_id"])
         return dict(result)
 
-    def written(self) -> list[tuple[str, str]]:
-        """The destinations of all items."""
-        collection = self.hook.resolve_collection(self.destination_collection)
-        return [(collection, item["destination_path"]) for item in self._items()]
+    def read(self) -> list[Place]:
+        """The sources of all items."""
+        return [Place(self.source_collection, item["source_path"]) for item in self._items()]
 
-    def asset_extra(self, verdict: Verdict) -> dict[str, Any]:
+    def written(self) -> list[Place]:
+        """The destinations of all items."""
+        return [Place(self.destination_collection, item["destination_path"]) for item in self._items()]
+
+    def facts(self, verdict: Verdict) -> dict[str, Any]:
         """The transfer's task, what it moved, and whether checksums were compared."""
-        facts = ("task_id", "label", "files", "files_transferred", "files_skipped", "bytes", "completion_time")
-        result = verdict.result
-        return {
-            "source_collection": self.hook.resolve_collection(self.source_collection),
-            "verify_checksum": self.verify_checksum,
-            **{name: result[name] for name in facts if result.get(name) is not None},
-        }
+        source = self.hook.settings.collection_id(self.source_collection)
+        return {**super().facts(verdict), "source_collection": source, "verify_checksum": self.verify_checksum}
 
     def _file_list(self, task_id: str) -> list[dict[str, str]]:
         client = self.hook.transfer_client()
@@ -458,6 +463,10 @@ class GlobusDeleteOperator(GlobusTransferTaskOperator):
     def is_same_work(self, task: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
         """Same collection."""
         return bool(task["source_endpoint_id"] == document["endpoint"])
+
+    def deleted(self) -> list[Place]:
+        """All paths."""
+        return [Place(self.collection, path) for path in self.paths_to_delete()]
 
     def paths_to_delete(self) -> list[str]:
         """The paths, checked. The root of a collection is refused: that is never what is meant."""
