@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import attr
 from airflow.providers.openlineage.extractors import OperatorLineage
-from openlineage.client.generated.base import DatasetFacet, InputDataset, OutputDataset, RunFacet
+from airflow.providers.openlineage.extractors.manager import ExtractorManager
+from openlineage.client.generated.base import Dataset, DatasetFacet, InputDataset, OutputDataset, RunFacet
 from openlineage.client.generated.lifecycle_state_change_dataset import (
     LifecycleStateChange,
     LifecycleStateChangeDatasetFacet,
@@ -21,9 +22,11 @@ from openlineage.client.generated.lifecycle_state_change_dataset import (
 from openlineage.client.generated.output_statistics_output_dataset import OutputStatisticsOutputDatasetFacet
 
 from airflow_provider_globus import __version__
-from airflow_provider_globus.assets import SCHEME
+from airflow_provider_globus.assets import SCHEME, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_globus.jobs.base import Verdict
     from airflow_provider_globus.operators.datasets import GlobusDatasetOperator, Place
 
@@ -54,26 +57,45 @@ def lineage(operator: GlobusDatasetOperator, verdict: Verdict | None) -> Operato
     if verdict is None:
         return OperatorLineage()
     facts = operator.facts(verdict)
-    written = operator.written()
-    outputs = [OutputDataset(**_named(operator, place)) for place in written]
+    outputs = [OutputDataset(**named) for named in _places(operator, operator.written())]
     if len(outputs) == 1 and "bytes" in facts:
         # Of several places, only the sum of all is known.
         statistics = OutputStatisticsOutputDatasetFacet(size=facts["bytes"], fileCount=facts.get("files_transferred"))
         outputs[0].outputFacets = {"outputStatistics": statistics}
-    for place in operator.deleted():
-        dataset = OutputDataset(**_named(operator, place))
+    for named in _places(operator, operator.deleted()):
         dropped = LifecycleStateChangeDatasetFacet(lifecycleStateChange=LifecycleStateChange.DROP)
-        dataset.facets = {**(dataset.facets or {}), "lifecycleStateChange": dropped}
-        outputs.append(dataset)
+        named["facets"]["lifecycleStateChange"] = dropped
+        outputs.append(OutputDataset(**named))
+    inputs = [InputDataset(**named) for named in _places(operator, operator.read())]
     return OperatorLineage(
-        inputs=[InputDataset(**_named(operator, place)) for place in operator.read()],
-        outputs=outputs,
+        inputs=_with_declared(operator, inputs, operator.inlets, InputDataset),
+        outputs=_with_declared(operator, outputs, operator.outlets, OutputDataset),
         run_facets={"globus": GlobusRunFacet(job=facts, producer=_PRODUCER)},
     )
 
 
-def _named(operator: GlobusDatasetOperator, place: Place) -> dict[str, Any]:
-    collection = operator.hook.settings.collection_id(place.collection)
-    facet = GlobusCollectionDatasetFacet(name=place.collection, producer=_PRODUCER)
-    name = place.path.rstrip("/") or "/"
-    return {"namespace": f"{SCHEME}://{collection}", "name": name, "facets": {"globusCollection": facet}}
+def _places(operator: GlobusDatasetOperator, places: Iterable[Place]) -> list[dict[str, Any]]:
+    return [_named(operator, *place) for place in places]
+
+
+def _named(operator: GlobusDatasetOperator, collection: str, path: str) -> dict[str, Any]:
+    facet = GlobusCollectionDatasetFacet(name=collection, producer=_PRODUCER)
+    return {
+        "namespace": f"{SCHEME}://{operator.hook.settings.collection_id(collection)}",
+        "name": path.rstrip("/") or "/",
+        "facets": {"globusCollection": facet},
+    }
+
+
+def _with_declared(
+    operator: GlobusDatasetOperator, known: list[Any], assets: Iterable[Any], kind: type[Dataset]
+) -> list[Any]:
+    """Add the assets that the DAG's author declares; those of a collection by its UUID, as the known ones are."""
+    for asset in assets:
+        if found := parse(getattr(asset, "uri", "")):
+            dataset: Dataset | None = kind(**_named(operator, *found))
+        else:
+            dataset = ExtractorManager.convert_to_ol_dataset(asset)
+        if dataset and (dataset.namespace, dataset.name) not in {(other.namespace, other.name) for other in known}:
+            known.append(dataset)
+    return known

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
+from airflow_provider_globus.assets import globus_asset
 from airflow_provider_globus.operators.transfer import GlobusTransferOperator
 from airflow_provider_globus.sensors.path import GlobusPathSensor
 
@@ -26,10 +27,14 @@ IN_REJECTED = "/rejected/{{ params.scan }}/"
 # The same folder as ON_SCRATCH, as the supercomputer's file system calls it.
 ON_HPC = "{{ params.scratch_on_hpc }}{{ params.scratch_folder }}/{{ params.scan }}"
 
+# What functions read and write only their author knows; OpenLineage learns it from these.
+SCANS = globus_asset("scratch", "/tomography")
+PRODUCTS = globus_asset("scratch", "/tomography/products")
+
 log = logging.getLogger(__name__)
 
 
-@task.globus_compute(endpoint="hpc")
+@task.globus_compute(endpoint="hpc", inlets=[SCANS], outlets=[PRODUCTS])
 def reconstruct(folder: str) -> dict[str, Any]:
     """Reconstruct a parallel-beam scan by filtered back-projection; return where it is and how good it looks.
 
@@ -115,7 +120,7 @@ def shortcomings(figures: Mapping[str, Any], params: Mapping[str, Any]) -> list[
     ]
 
 
-@task.globus_compute(endpoint="hpc")
+@task.globus_compute(endpoint="hpc", inlets=[SCANS], outlets=[PRODUCTS])
 def bin_volume(folder: str, level: int) -> dict[str, Any]:
     """Write the volume with each cube of `level` voxels a side averaged into one."""
     from pathlib import Path
@@ -132,7 +137,7 @@ def bin_volume(folder: str, level: int) -> dict[str, Any]:
     return {"level": level, "path": str(path), "shape": [slices, rows, columns], "bytes": path.stat().st_size}
 
 
-@task.globus_compute(endpoint="hpc")
+@task.globus_compute(endpoint="hpc", inlets=[SCANS], outlets=[PRODUCTS])
 def draw_slice(folder: str, zoom: int = 4) -> dict[str, Any]:
     """Draw the middle slice as a grey picture, each voxel `zoom` pixels wide."""
     from pathlib import Path

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import shutil
 import signal
@@ -33,6 +35,8 @@ class Pipeline(NamedTuple):
     checks: int
     #: files that are copies of each other, below the demo's folder
     copies: tuple[str, str]
+    #: what tasks of Transfer and Compute have read and written
+    lineage: dict[str, tuple[set[str], set[str]]]
 
 
 PIPELINES = {
@@ -46,6 +50,10 @@ PIPELINES = {
             "scratch/scratch/beamline/scan_0042/projections/proj_0000.tif",
             "bucket/acquisitions/*/scan_0042/projections/proj_0000.tif",
         ),
+        lineage={
+            "to_scratch": ({"/data/scan_0042"}, {"/scratch/beamline/scan_0042"}),
+            "to_archive": ({"/scratch/beamline/scan_0042"}, {"/acquisitions/<month>/scan_0042"}),
+        },
     ),
     "tomography": Pipeline(
         rows={
@@ -56,6 +64,11 @@ PIPELINES = {
         delivery=("to_results", 5),
         checks=8,
         copies=("scratch/tomography/tomo_0007/products/level_1.npy", "results/accepted/tomo_0007/level_1.npy"),
+        lineage={
+            "to_scratch": ({"/data/tomo_0007"}, {"/tomography/tomo_0007"}),
+            **dict.fromkeys(("reconstruct", "bin_volume", "draw_slice"), ({"/tomography"}, {"/tomography/products"})),
+            "to_results": ({"/tomography/tomo_0007/products"}, {"/accepted/tomo_0007"}),
+        },
     ),
     # Of three runs, the first of which creates, and the last of which takes down.
     "s3_gateway_lifecycle": Pipeline(
@@ -65,6 +78,7 @@ PIPELINES = {
         delivery=("to_bucket", 37),
         checks=14,
         copies=("staging/proof/projections/proj_0000.tif", "bucket/shared/proof/projections/proj_0000.tif"),
+        lineage={"to_bucket": ({"/proof"}, {"/proof"})},
     ),
 }
 
@@ -79,6 +93,7 @@ class Demo:
         for database in cache.glob("airflow-*.db"):
             shutil.copy(database, self.work)
         self.output = ""
+        self.lineage = folder / "lineage.jsonl"
 
     @contextlib.contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -86,6 +101,12 @@ class Demo:
         with subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
+            env={
+                **os.environ,
+                "OPENLINEAGE__TRANSPORT__TYPE": "file",
+                "OPENLINEAGE__TRANSPORT__LOG_FILE_PATH": str(self.lineage),
+                "OPENLINEAGE__TRANSPORT__APPEND": "true",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -115,6 +136,21 @@ class Demo:
                 if Path(process.cwd()).is_relative_to(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
+
+    def datasets(self, dag: str, task: str) -> tuple[set[str], set[str]]:
+        """What OpenLineage was told that a task has read and written: paths on collections."""
+        events = map(json.loads, self.lineage.read_text().splitlines())
+        ends = [
+            event for event in events if event["eventType"] == "COMPLETE" and event["job"]["name"] == f"{dag}.{task}"
+        ]
+        assert ends, f"OpenLineage was not told of {task}"
+        assert all("globus" in event["run"]["facets"] for event in ends)
+        found = []
+        for side in ("inputs", "outputs"):
+            datasets = [dataset for event in ends for dataset in event[side]]
+            assert all(re.fullmatch(r"globus://[0-9a-f-]{36}", dataset["namespace"]) for dataset in datasets)
+            found.append({re.sub(r"\d{4}-\d\d$|\d{4}-\d\d(?=/)", "<month>", dataset["name"]) for dataset in datasets})
+        return found[0], found[1]
 
     def ports(self) -> list[int]:
         return [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)", self.output)]
@@ -152,6 +188,7 @@ def test_the_pipeline_succeeds_and_everything_is_stopped(demo: Demo, name: str) 
     copies = [path for pattern in expected.copies for path in (demo.work / name).glob(pattern)]
     assert len(copies) == 2
     assert len({path.read_bytes() for path in copies}) == 1
+    assert {task: demo.datasets(name, task) for task in expected.lineage} == expected.lineage
     assert_nothing_left(demo)
 
 

@@ -96,7 +96,7 @@ def test_what_is_deleted_is_dropped(source: CollectionFolder, context: TaskConte
 
 
 def test_a_function_reads_and_writes_what_its_author_says(
-    globus_compute_endpoint: ComputeEndpointFactory, context: TaskContext
+    globus_compute_endpoint: ComputeEndpointFactory, source: CollectionFolder, context: TaskContext
 ) -> None:
     endpoint = globus_compute_endpoint()
     operator = GlobusComputeOperator(
@@ -104,13 +104,14 @@ def test_a_function_reads_and_writes_what_its_author_says(
         endpoint=endpoint.id,
         python_callable="builtins:len",
         op_args=[[1, 2]],
-        inlets=[Asset("globus://scratch/raw")],
+        inlets=[Asset("globus://instrument/raw"), Asset("file:///lists/scans.csv")],
         outlets=[Asset("globus://scratch/results")],
         **WAITING,
     )
     assert operator.execute(context) == 2
     lineage = told(operator)
-    assert names(lineage["inputs"]) == [("globus://scratch", "/raw")]
+    # Aliases of the connection are the collections that transfers write to.
+    assert names(lineage["inputs"]) == [(f"globus://{source.id}", "/raw"), ("file", "/lists/scans.csv")]
     assert names(lineage["outputs"]) == [("globus://scratch", "/results")]
     assert lineage["run"]["globus"]["job"]["service"] == "compute"
     assert len(lineage["run"]["globus"]["job"]["job_ids"]) == 1
