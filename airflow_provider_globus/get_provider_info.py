@@ -60,6 +60,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_globus.links.GlobusComputeEndpointLink",
             "airflow_provider_globus.links.GlobusFlowRunLink",
         ],
+        "cli": ["airflow_provider_globus.cli.definition.get_globus_cli_commands"],
         "asset-uris": [
             {
                 "schemes": ["globus"],

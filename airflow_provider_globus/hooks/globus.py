@@ -463,10 +463,10 @@ class GlobusHook(BaseHook):
         client = self.transfer_client(polling=True)
         unfinished = self.call("listing transfer tasks", client.task_list, limit=1, filter={"status": "ACTIVE"})
         lines.append(f"Transfer answers; {unfinished.get('total', 0)} active tasks.")
-        lines += self._introduce_aliases("Compute endpoint", self.settings.compute_endpoints, self._endpoint_status)
+        lines += self._introduce_aliases("Compute endpoint", self.settings.compute_endpoints, self.endpoint_status)
         lines += self._introduce_aliases("Collection", self.settings.collections, self._collection_name)
-        lines += self._introduce_aliases("Flow", self.settings.flows, self._flow_title)
-        lines += self._introduce_aliases("Search index", self.settings.search_indexes, self._index_name)
+        lines += self._introduce_aliases("Flow", self.settings.flows, self.flow_title)
+        lines += self._introduce_aliases("Search index", self.settings.search_indexes, self.index_name)
         return " ".join(lines)
 
     def _introduce_aliases(self, kind: str, aliases: Mapping[str, str], describe: Callable[[str], str]) -> list[str]:
@@ -478,7 +478,8 @@ class GlobusHook(BaseHook):
                 raise type(error)(f"{kind} alias {alias!r}: {error.message}", advice=error.advice) from None
         return lines
 
-    def _endpoint_status(self, endpoint_id: str) -> str:
+    def endpoint_status(self, endpoint_id: str) -> str:
+        """``online`` or ``offline``, of a Compute endpoint."""
         client = self.compute_client_v2(polling=True)
         doing = f"asking after the Compute endpoint {endpoint_id}"
         return str(self.call(doing, client.get_endpoint_status, endpoint_id)["status"])
@@ -486,10 +487,12 @@ class GlobusHook(BaseHook):
     def _collection_name(self, collection_id: str) -> str:
         return str(self.collection(collection_id)["display_name"])
 
-    def _flow_title(self, flow_id: str) -> str:
+    def flow_title(self, flow_id: str) -> str:
+        """The title of a flow."""
         client = self.flows_client(polling=True)
         return str(self.call(f"looking up the flow {flow_id}", client.get_flow, flow_id)["title"])
 
-    def _index_name(self, index_id: str) -> str:
+    def index_name(self, index_id: str) -> str:
+        """The display name of a Search index."""
         client = self.search_client(polling=True)
         return str(self.call(f"looking up the Search index {index_id}", client.get_index, index_id)["display_name"])

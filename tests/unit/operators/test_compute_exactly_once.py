@@ -182,8 +182,19 @@ def test_a_request_that_never_arrived_is_sent_again(
     assert globus_sandbox.journal.count("compute", "GET", "/v2/taskgroup/*") == 3
 
 
-def test_too_many_requests_are_refused_and_sent_again(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
-    lose_answer(globus_sandbox, status=429, headers={"Retry-After": "1"})
+BUSY = {
+    "status": 409,
+    "code": "RESOURCE_CONFLICT",
+    "message": "The resource is already in use: possibly due to concurrent requests -- please try again",
+}
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("fault", [{"status": 429, "headers": {"Retry-After": "1"}}, BUSY])
+def test_what_is_refused_for_the_moment_is_sent_again(
+    fault: dict[str, Any], skip: int, globus_sandbox: GlobusSandbox, context: TaskContext
+) -> None:
+    lose_answer(globus_sandbox, skip=skip, **fault)
     assert single().execute(context) == 9
     assert globus_sandbox.journal.count("compute", "GET", "/v2/taskgroup/*") == 0
 

@@ -1,0 +1,1 @@
+"""The commands of ``airflow globus …``, which are also ``airflow-globus …``."""

@@ -1,0 +1,182 @@
+"""``airflow globus doctor``: looks at all that DAGs will need of a connection, and says how to cure what is wrong."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_globus.exceptions import GlobusConfigError, GlobusError
+from airflow_provider_globus.hooks.errors import globus_errors
+from airflow_provider_globus.hooks.globus import GlobusHook
+
+if TYPE_CHECKING:
+    import argparse
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+#: Seconds that this machine's clock may be off. Tokens are judged by Globus's clock, and deadlines are sent by ours.
+CLOCK_TOLERANCE = 60.0
+
+
+class Finding(NamedTuple):
+    """
+    One thing that was looked at.
+
+    :param subject: what it is.
+    :param state: ``ok``; ``warning`` for what some DAGs will miss; ``problem`` for what has to be cured.
+    :param said: what was found.
+    :param cure: what to do; empty when all is well.
+    """
+
+    subject: str
+    state: str
+    said: str
+    cure: str = ""
+
+
+def command(args: argparse.Namespace) -> None:
+    """Run the command line's ``doctor``; ends the process with status 1 when there is a problem."""
+    from airflow.cli.simple_table import AirflowConsole
+
+    findings = list(examine(args.conn_id))
+    AirflowConsole().print_as(data=[finding._asdict() for finding in findings], output=args.output)
+    if any(finding.state == PROBLEM for finding in findings):
+        sys.exit(1)
+
+
+def examine(conn_id: str) -> Iterator[Finding]:
+    """Look at everything, and yield what was found; what depends on something that is wrong is not looked at."""
+    yield from _versions()
+    hook = GlobusHook(conn_id, caller="doctor")
+    connection = _connection(hook)
+    yield connection
+    if connection.state == PROBLEM:
+        return
+    for finding in _identity(hook):
+        yield finding
+        if finding.state == PROBLEM:
+            return
+    yield from _services(hook)
+    yield from _collections(hook)
+    yield from _aliases(hook)
+
+
+def _versions() -> Iterator[Finding]:
+    packages = ("apache-airflow", "airflow-provider-globus", "globus-sdk", "globus-compute-sdk")
+    said = ", ".join(f"{package} {version(package)}" for package in packages)
+    if tuple(map(int, version("apache-airflow").split(".")[:2])) < (3, 3):
+        cure = "Use Airflow 3.3: before it, a retry cannot know what a worker that died has submitted."
+        yield Finding("versions", WARNING, said, cure)
+    else:
+        yield Finding("versions", OK, said)
+
+
+def _connection(hook: GlobusHook) -> Finding:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    name = hook.globus_conn_id
+    try:
+        settings = hook.settings
+    except AirflowNotFoundException:
+        add = f"airflow connections add {name} --conn-type globus --conn-login CLIENT_ID --conn-password SECRET"
+        return Finding("connection", PROBLEM, f"There is no connection {name!r}.", f"Add it: {add}")
+    except GlobusError as error:
+        return _problem("connection", error)
+    kind = "service account" if settings.app_type == "client" else "person with refresh tokens"
+    return Finding("connection", OK, f"{name}: {kind}, client {settings.client_id}")
+
+
+def _identity(hook: GlobusHook) -> Iterator[Finding]:
+    try:
+        with globus_errors("asking Globus Auth who this is"):
+            response = hook.auth_client().userinfo()
+    except GlobusError as error:
+        yield _problem("identity", error)
+        return
+    who = response.data
+    yield Finding("identity", OK, f"{who.get('preferred_username') or who['sub']} ({who['sub']})")
+    yield clock(response.headers.get("Date"))
+
+
+def clock(told: str | None) -> Finding:
+    """Compare this machine's clock with the ``Date`` of an answer."""
+    if told is None:
+        return Finding("clock", OK, "Globus did not say what time it is.")
+    off = time.time() - parsedate_to_datetime(told).timestamp()
+    if abs(off) <= CLOCK_TOLERANCE:
+        return Finding("clock", OK, "agrees with Globus")
+    said = f"This machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Globus's."
+    return Finding("clock", WARNING, said, "Have it set by NTP: deadlines and the ends of tokens are missed otherwise.")
+
+
+def _services(hook: GlobusHook) -> Iterator[Finding]:
+    settings = hook.settings
+    # A service that an alias needs must answer; without the others many DAGs do.
+    looks: dict[str, tuple[bool, Callable[[], Any]]] = {
+        "Transfer": (True, lambda: hook.transfer_client(polling=True).task_list(limit=1)),
+        "Compute": (bool(settings.compute_endpoints), lambda: hook.compute_client_v2(polling=True).get_endpoints()),
+        "Flows": (bool(settings.flows), lambda: hook.flows_client(polling=True).list_flows()),
+        "Search": (bool(settings.search_indexes), lambda: hook.search_client(polling=True).index_list()),
+    }
+    for name, (needed, look) in looks.items():
+        try:
+            with globus_errors(f"asking {name} for what there is"):
+                look()
+        except GlobusError as error:
+            state = PROBLEM if needed or not isinstance(error, GlobusConfigError) else WARNING
+            yield _problem(name, error, state)
+        else:
+            yield Finding(name, OK, "answers")
+
+
+def _collections(hook: GlobusHook) -> Iterator[Finding]:
+    for alias, collection in sorted(hook.settings.collections.items()):
+        subject = f"collection {alias}"
+        try:
+            collection_id = hook.use_collection(collection)
+            document = hook.collection(collection_id)
+            client = hook.transfer_client(polling=True)
+            hook.call(f"listing the collection {alias!r}", client.operation_ls, collection_id, limit=1)
+        except GlobusError as error:
+            yield _problem(subject, error)
+            continue
+        said = f"{document['display_name']} ({collection_id}) can be listed"
+        if document.get("high_assurance"):
+            cure = "It demands a recent login: make sure that service accounts are allowed and tasks end in time."
+            yield Finding(subject, WARNING, f"{said}; it is a high assurance collection.", cure)
+        else:
+            yield Finding(subject, OK, said)
+
+
+def _aliases(hook: GlobusHook) -> Iterator[Finding]:
+    settings = hook.settings
+    for alias, endpoint in sorted(settings.compute_endpoints.items()):
+        yield _found(f"Compute endpoint {alias}", lambda: _endpoint(hook, endpoint))  # noqa: B023
+    for alias, flow in sorted(settings.flows.items()):
+        yield _found(f"flow {alias}", lambda: Finding("", OK, hook.flow_title(flow)))  # noqa: B023
+    for alias, index in sorted(settings.search_indexes.items()):
+        yield _found(f"Search index {alias}", lambda: Finding("", OK, hook.index_name(index)))  # noqa: B023
+
+
+def _endpoint(hook: GlobusHook, endpoint: str) -> Finding:
+    status = hook.endpoint_status(endpoint)
+    if status == "online":
+        return Finding("", OK, status)
+    return Finding(
+        "", PROBLEM, f"{endpoint} is {status}", "Start it: globus-compute-endpoint start NAME, on its machine."
+    )
+
+
+def _found(subject: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()._replace(subject=subject)
+    except GlobusError as error:
+        return _problem(subject, error)
+
+
+def _problem(subject: str, error: GlobusError, state: str = PROBLEM) -> Finding:
+    return Finding(subject, state, error.message, error.advice)
