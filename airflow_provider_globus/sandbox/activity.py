@@ -67,7 +67,7 @@ def _facts(task: Mapping[str, Any]) -> dict[str, Any]:
     facts = {
         "From": task.get("source_endpoint_display_name"),
         "To": task.get("destination_endpoint_display_name"),
-        "Owner": task.get("username"),
+        "Owner": task.get("owner_string"),
         "Requested": task.get("request_time"),
         "Completed": task.get("completion_time"),
         "Deadline": task.get("deadline"),

@@ -8,6 +8,7 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from http import HTTPStatus
 from re import Pattern
 from typing import IO, TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from airflow_provider_globus.sandbox.connect_server import routes as connect_ser
 from airflow_provider_globus.sandbox.control import CONTROL
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.flows import routes as flows_routes
+from airflow_provider_globus.sandbox.groups import routes as groups_routes
 from airflow_provider_globus.sandbox.https_access import routes as https_routes
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 from airflow_provider_globus.sandbox.search import routes as search_routes
@@ -45,6 +47,7 @@ SERVICES: tuple[Service, ...] = (
     compute_routes.SERVICE,
     flows_routes.SERVICE,
     search_routes.SERVICE,
+    groups_routes.SERVICE,
     connect_server_routes.SERVICE,
     https_routes.SERVICE,
     *UNSERVED,
@@ -145,12 +148,12 @@ class _Gateway:
             methods.add(route.route.method)
             if route.route.method == exchange.method:
                 return self._call(exchange, route.route, match.groupdict())
-        if methods:
-            allowed = ", ".join(sorted(methods))
+        allowed = ", ".join(sorted(methods))
+        if methods and exchange.service.whole:
             raise ServiceError(405, "MethodNotAllowed", f"{exchange.path} takes {allowed}", headers={"Allow": allowed})
         if exchange.service is UNKNOWN:
             raise ServiceError(404, "NotFound", f"{exchange.path} belongs to no Globus service")
-        raise NotServed(f"{exchange.method} {exchange.path}")
+        raise NotServed(f"{exchange.method} {exchange.path}", f"yet, but {allowed}" if methods else "yet")
 
     def _call(self, exchange: _Exchange, route: Route, path_params: dict[str, str]) -> Answer:
         exchange.route = route
@@ -211,7 +214,7 @@ class _Exchange:
             answer = replace(answer, headers={**answer.headers, **PROVISIONAL})
         if self._code is None and isinstance(answer.body, dict) and isinstance(answer.body.get("code"), str):
             self._code = answer.body["code"]
-        headers = {**answer.headers, "X-Request-Id": self.request_id}
+        headers = {**answer.headers, "Date": formatdate(usegmt=True), "X-Request-Id": self.request_id}
         if isinstance(answer.body, Iterator):
             return StreamingResponse(answer.body, answer.status, headers, answer.content_type)
         is_json = answer.content_type == "application/json" and not isinstance(answer.body, (str, bytes))

@@ -5,6 +5,7 @@ Every deadline, token lifetime and retry interval in the sandbox is read from on
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from datetime import UTC, datetime
 _FOREIGN_EVENT_CHECK_SECONDS = 0.05
 # A datetime is rounded to microseconds: a wait for one must not miss it by less than that.
 _ROUNDING_SECONDS = 1e-6
+# Time ends here, so that what is some centuries later is still a date.
+_LAST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 class ClockEvent(threading.Event):
@@ -52,9 +55,8 @@ class SandboxClock:
             return self._time()
 
     def _time(self) -> float:
-        if self._frozen:
-            return self._anchor
-        return self._anchor + (time.monotonic() - self._real_anchor) * self._scale
+        passed = 0.0 if self._frozen else (time.monotonic() - self._real_anchor) * self._scale
+        return min(self._anchor + passed, _LAST)
 
     def now(self) -> datetime:
         """Return the sandbox time, in UTC."""
@@ -79,7 +81,7 @@ class SandboxClock:
 
     def advance(self, seconds: float) -> None:
         """Move the sandbox time forward at once; works on a frozen clock too."""
-        if seconds < 0:
+        if not seconds >= 0:
             raise ValueError(f"The sandbox clock only moves forward; got {seconds} seconds")
         with self._changed:
             self._rebase()
@@ -133,13 +135,13 @@ class SandboxClock:
 
     def _real_wait(self, sandbox_seconds: float, cancel: threading.Event | None) -> float | None:
         """Return for how many real seconds to sleep before looking again (None: until something changes)."""
-        limit = None if self._frozen else sandbox_seconds / self._scale
+        limit = None if self._frozen else min(sandbox_seconds / self._scale, threading.TIMEOUT_MAX)
         if cancel is None or isinstance(cancel, ClockEvent):
             return limit
         return _FOREIGN_EVENT_CHECK_SECONDS if limit is None else min(limit, _FOREIGN_EVENT_CHECK_SECONDS)
 
 
 def _checked_scale(scale: float) -> float:
-    if scale <= 0:
+    if not 0 < scale < math.inf:
         raise ValueError(f"The clock's scale must be positive, got {scale}; freeze the clock to stop time")
     return float(scale)

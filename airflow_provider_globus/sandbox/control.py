@@ -6,6 +6,7 @@ journal does not list it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ def _journal(request: ServiceRequest) -> Answer:
     query = request.query
     entries = request.world.journal.requests(query.get("service"), query.get("method"), query.get("path"))
     after = _number(query.get("after", "0"), "after")
-    limit = int(_number(query.get("limit", "1000"), "limit"))
+    limit = _whole(query.get("limit", "1000"), "limit")
     found = [entry.as_dict() for entry in entries if entry.seq > after]
     # The newest ones: who follows the journal asks again with `after`.
     return Answer({"total": len(found), "entries": found[-limit:] if limit else []})
@@ -175,9 +176,19 @@ def _checked(do: Callable[[], Any]) -> Any:
 
 def _number(value: Any, name: str) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ServiceError(400, "BadRequest", f"{name} must be a number, not {value!r}") from None
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ServiceError(400, "BadRequest", f"{name} must be a number, not {value!r}")
+    return number
+
+
+def _whole(value: Any, name: str) -> int:
+    try:
+        return max(0, int(value))
+    except ValueError:
+        raise ServiceError(400, "BadRequest", f"{name} must be a whole number, not {value!r}") from None
 
 
 CONTROL = Service(

@@ -7,8 +7,8 @@ that of a flow's action.
 
 from __future__ import annotations
 
-import math
 import random
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,6 +17,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.clock import SandboxClock
+
+
+# Three centuries, as seconds; more is no time, and no number of times.
+_MOST = 1e10
+
+
+_HEADER = re.compile(r"[\x20-\x7e\xa0-\xff]*")
+# What a field must be, by its type; numbers are checked with their limits.
+_TYPES: dict[str, tuple[Any, str]] = {
+    "str": (str, "text"),
+    "str | None": (str | None, "text"),
+    "str | Mapping[str, Any] | None": (str | Mapping | None, "text or an object"),
+    "bool": (bool, "true or false"),
+    "dict[str, str]": (Mapping, "an object"),
+}
 
 
 class Named(Protocol):
@@ -53,6 +68,10 @@ class Fault:
     struck: int = 0
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            wanted, words = _TYPES.get(str(item.type), (object, ""))
+            if not isinstance(value := getattr(self, item.name), wanted):
+                raise ValueError(f"{item.name} must be {words}, not {value!r}")
         for name in ("nth", "times"):
             _check(name, getattr(self, name), int, 1)
         _check("probability", self.probability, float, 0, 1)
@@ -82,7 +101,7 @@ class HttpFault(Fault):
     :param service: ``auth``, ``transfer``, … or ``*``.
     :param path: glob over the request path.
     :param status: answer with this status, in the service's error shape with `code` and `message`.
-    :param body: answer with exactly this text (with status 200 unless `status` says otherwise).
+    :param body: answer with exactly this text, or this JSON document (with status 200 unless `status` says otherwise).
     :param drop: close the connection without doing anything.
     :param drop_after: do what was asked, then close the connection: the client never learns of it.
     :param delay_seconds: wait before answering, in real seconds (clients' timeouts run in real time).
@@ -97,7 +116,7 @@ class HttpFault(Fault):
     code: str = "ServiceUnavailable"
     message: str = "Injected by the sandbox"
     headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None
+    body: str | Mapping[str, Any] | None = None
     drop: bool = False
     drop_after: bool = False
     delay_seconds: float = 0.0
@@ -107,6 +126,8 @@ class HttpFault(Fault):
         _check("status", self.status, int, 100, 599)
         _check("delay_seconds", self.delay_seconds, float, 0)
         self.headers = {str(name): str(value) for name, value in self.headers.items()}
+        if not all(_HEADER.fullmatch(text) for header in self.headers.items() for text in header):
+            raise ValueError(f"headers must have names and values that HTTP can carry, which {self.headers!r} cannot")
         does_something = self.status is not None or self.body is not None or self.delay_seconds > 0
         if not (does_something or self.drop or self.drop_after):
             raise ValueError("An HTTP fault needs status, body, drop, drop_after or delay_seconds")
@@ -141,7 +162,7 @@ class PathFault(Fault):
 class TaskFault(Fault):
     """Changes the fate of a task.
 
-    :param task: task id, ``next`` (the next one submitted) or ``*``.
+    :param task: task id, ``next`` (the next one submitted; with `cancel_seconds`, the next one cancelled) or ``*``.
     :param status: ``INACTIVE`` (until the fault is over or removed) or ``FAILED``.
     :param code: nice status of an inactive task, or code of the fatal error of a failed one.
     :param hold: instead, keep the task ACTIVE without moving anything while the fault lasts.
@@ -276,7 +297,8 @@ class Faults:
 
     def cancel_delay(self, task_id: str) -> float | None:
         """Return how long a cancel of this task shall take, or None for at once."""
-        fault = self._first(TaskFault, lambda fault: fault.task in ("*", task_id) and fault.cancel_seconds is not None)
+        names = ("*", task_id, "next")
+        fault = self._first(TaskFault, lambda fault: fault.task in names and fault.cancel_seconds is not None)
         return fault.cancel_seconds if fault is not None else None
 
     def action_fault(self, url: str, state: str, flow: tuple[str, str]) -> ActionFault | None:
@@ -300,13 +322,13 @@ class Faults:
         return None
 
 
-def _check(name: str, value: Any, kind: type[int | float], least: float, most: float = math.inf) -> None:
+def _check(name: str, value: Any, kind: type[int | float], least: float, most: float = _MOST) -> None:
     """Refuse a number that would only fail once the fault strikes."""
     if value is None:
         return
     fits = isinstance(value, (int, kind)) and not isinstance(value, bool) and least <= value <= most
     if not fits:
-        limits = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        limits = f"of at least {least:g}" if most == _MOST else f"from {least:g} to {most:g}"
         raise ValueError(f"{name} must be {'a whole number' if kind is int else 'a number'} {limits}, not {value!r}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections import deque
@@ -11,6 +10,8 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import parse_qsl
+
+from airflow_provider_globus.sandbox import json_text
 
 MASK = "***"
 _MOST_ENTRIES = 100_000
@@ -169,7 +170,7 @@ def _parse(body: bytes, content_type: str) -> Any:
     if content_type.startswith("application/x-www-form-urlencoded"):
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
-        return json.loads(body)
+        return json_text.read(body)
     except ValueError:
         # Unreadable text might hold anything, so none of it is kept.
         return {"_unreadable": f"{len(body)} bytes"}

@@ -3,10 +3,13 @@
     settings: {rate_limit_per_second: 20}
     clients:
       - {name: pipeline, id: 6f0c…, secret_env: PIPELINE_SECRET}
+      - {name: portal, public: true, redirect_uris: ["http://localhost/callback"]}    # people log in to it
     identities:
       - username: ada@example.org
         refresh_tokens:
           - {data_access: [instrument], value_env: ADA_TOKEN}    # scopes: Transfer's, unless named
+    groups:
+      - {name: Beamline 7 team, members: [ada@example.org], policies: {group_visibility: authenticated}}
     collections:
       - {name: Beamline 7 instrument, alias: instrument, root: ./instrument}
       - {name: Archive, alias: archive, root: "s3://archive/raw", s3_endpoint_url: "http://127.0.0.1:9000",
@@ -22,6 +25,7 @@
     connect_server: {posix_folder: ./posix}    # what POSIX storage gateways made through the API show
     rules:
       - {collection: Shared results, path: /, principal: ada@example.org, permissions: r}
+      - {collection: Shared results, path: /, principal_type: group, principal: Beamline 7 team, permissions: rw}
     faults:
       - {service: transfer, path: "/v0.10/task_list", status: 503, times: 2}
 
@@ -49,8 +53,21 @@ if TYPE_CHECKING:
 _NAMESPACE = uuid.UUID("5a4db0c5-0000-4000-8000-000000005eed")
 
 _FIELDS: dict[str, set[str]] = {
-    "clients": {"name", "id", "secret", "public"},
+    "clients": {"name", "id", "secret", "public", "redirect_uris"},
     "identities": {"username", "id", "name", "email", "organization", "status", "refresh_tokens"},
+    "groups": {
+        "name",
+        "id",
+        "description",
+        "members",
+        "managers",
+        "admins",
+        "parent",
+        "policies",
+        "terms_and_conditions",
+        "open_to_join",
+        "subscription",
+    },
     "refresh_tokens": {"scopes", "data_access", "client", "value", "mfa"},
     "collections": {
         "name",
@@ -110,6 +127,7 @@ _FIELDS: dict[str, set[str]] = {
 _REQUIRED = {
     "clients": ("name",),
     "identities": ("username",),
+    "groups": ("name",),
     "refresh_tokens": (),
     "collections": ("name",),
     "compute_endpoints": ("name",),
@@ -117,6 +135,16 @@ _REQUIRED = {
     "search_indexes": ("display_name",),
     "rules": ("collection", "path"),
 }
+# What a field must be that is handed on as it is; the others are looked at where they are used.
+_MAPPINGS = {"env", "input_schema", "policies", "user_config_schema"}
+# fmt: off
+_TEXTS = {
+    "alias", "base_path", "client", "collection", "default_directory", "definition_file", "description",
+    "display_name", "email", "folder", "host", "id", "input_schema_file", "kind", "name", "organization", "owner",
+    "path", "permissions", "principal", "principal_type", "root", "s3_access_key_id", "s3_endpoint_url",
+    "s3_secret_access_key", "scopes", "secret", "status", "subtitle", "title", "username", "value",
+}
+# fmt: on
 _SECTIONS = {*_FIELDS, "settings", "faults", "connect_server"} - {"refresh_tokens"}
 
 
@@ -151,8 +179,12 @@ class Seed:
         _located("connect_server", self._set_up_connect_server, world)
         for entry in self._entries("clients"):
             fields = {"id": _stable_id("client", entry["name"]), **entry}
+            fields["redirect_uris"] = tuple(entry.get("redirect_uris") or ())
             _located(f"client {entry['name']!r}", lambda fields=fields: world.auth.add_client(**fields))
         tokens = [token for entry in self._entries("identities") for token in _add_identity(world, entry)]
+        for entry in self._entries("groups"):
+            fields = {"id": _stable_id("group", entry["name"]), **entry}
+            _located(f"group {entry['name']!r}", lambda fields=fields: world.groups.add_group(**fields))
         for entry in self._entries("collections"):
             _located(f"collection {entry['name']!r}", self._add_collection, world, entry)
         for entry in self._entries("compute_endpoints"):
@@ -235,6 +267,11 @@ def _filled(section: str, entries: Any) -> list[dict[str, Any]]:
             raise SeedError(f"{where} has no {', '.join(unknown)}; it may have {', '.join(sorted(_FIELDS[section]))}")
         if missing := [name for name in _REQUIRED[section] if not fields.get(name)]:
             raise SeedError(f"{where} needs {', '.join(missing)}")
+        for name, value in fields.items():
+            if name in _MAPPINGS and not isinstance(value, Mapping | None):
+                raise SeedError(f"{where}: {name} must be a mapping")
+            if name in _TEXTS and not isinstance(value, str | None):
+                raise SeedError(f"{where}: {name} must be text, not {value!r}")
         filled.append(fields)
     return filled
 
@@ -275,6 +312,8 @@ def _add_rule(world: World, entry: Mapping[str, Any]) -> None:
     kind = entry.get("principal_type") or ("identity" if principal else "all_authenticated_users")
     if kind == "identity":
         principal = _identity_id(world, str(principal))
+    elif kind == "group":
+        principal = world.groups.find(str(principal)).id
     world.transfer.add_rule(
         world.transfer.find(entry["collection"]).id,
         path=entry["path"],

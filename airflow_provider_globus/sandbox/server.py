@@ -6,11 +6,12 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from airflow_provider_globus.sandbox.app import build_app
+from airflow_provider_globus.sandbox.auth.authorization import log_in
 from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID, Client
 from airflow_provider_globus.sandbox.compute.state import DEFAULT_MEMORY_LIMIT_BYTES
 from airflow_provider_globus.sandbox.loopback import LoopbackServer, listen, port_of, require_loopback
@@ -31,14 +32,16 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.compute.state import ComputeEndpoint
     from airflow_provider_globus.sandbox.faults import Faults
     from airflow_provider_globus.sandbox.flows.state import Flow
+    from airflow_provider_globus.sandbox.groups.models import Group
+    from airflow_provider_globus.sandbox.groups.state import GroupOptions
     from airflow_provider_globus.sandbox.journal import Entry, Journal
     from airflow_provider_globus.sandbox.search.models import Index
     from airflow_provider_globus.sandbox.transfer.state import Collection
 
 # What the provider's connection calls the services …
 _CONNECTION_SERVICES = ("auth", "transfer", "flows", "compute", "groups", "search", "timers", "app")
-# … and the SDK's environment variables.
-_SDK_SERVICES = ("AUTH", "TRANSFER", "FLOWS", "COMPUTE", "GROUPS", "SEARCH", "TIMER", "APP")
+# … and the environment variables of the SDKs: Timers is ``TIMER`` in Python's and ``TIMERS`` in JavaScript's.
+_SDK_SERVICES = ("AUTH", "TRANSFER", "FLOWS", "COMPUTE", "GROUPS", "SEARCH", "TIMER", "TIMERS", "APP")
 
 
 class GlobusSandbox:
@@ -218,6 +221,8 @@ class GlobusSandbox:
         """Environment variables that lead any process with the Globus SDK or CLI here."""
         return {
             **{f"GLOBUS_SDK_SERVICE_URL_{service}": self.url for service in _SDK_SERVICES},
+            # The SDK and the CLI put the path of the page that shows codes right behind it, without a slash.
+            "GLOBUS_SDK_SERVICE_URL_AUTH": f"{self.url}/",
             **{
                 f"{prefix}_CLIENT_{part}": value
                 for prefix in ("GLOBUS", "GLOBUS_CLI")
@@ -419,13 +424,43 @@ class GlobusSandbox:
         self._changed()
         return index
 
-    def add_client(self, name: str, *, id: str | None = None, secret: str | None = None) -> Client:
-        """Register another service account."""
-        return self.world.auth.add_client(name, id=id, secret=secret)
+    def add_group(self, name: str, **more: Unpack[GroupOptions]) -> Group:
+        """Make a group, which access rules, roles, flows, search indexes and functions may name.
+
+        :param more: who is in it, its policies and so on (see `GroupsState.add_group`).
+        """
+        return self.world.groups.add_group(name, **more)
+
+    def add_client(
+        self,
+        name: str,
+        *,
+        id: str | None = None,
+        secret: str | None = None,
+        public: bool = False,
+        redirect_uris: Iterable[str] = (),
+    ) -> Client:
+        """Register another service account, or an app that people log in to.
+
+        :param public: whether it is a native app, which keeps no secret.
+        :param redirect_uris: where browsers may be sent after a login; of ``http://localhost``, any port.
+        """
+        uris = tuple(redirect_uris)
+        return self.world.auth.add_client(name, id=id, secret=secret, public=public, redirect_uris=uris)
 
     def add_identity(self, username: str, *, id: str | None = None, **more: Any) -> Identity:
         """Make a person known, to share with or to act as."""
         return self.world.auth.add_identity(username, id=id, **more)
+
+    def log_in(self, authorize_url: str, username: str, *, mfa: bool = False) -> str:
+        """Do what a person does on the page that an app opens: log in, and allow what it asks for.
+
+        :param authorize_url: of the page, such as ``oauth2_get_authorize_url()`` of the SDK's login clients returns.
+        :param username: of the identity, or its id; ValueError says why it cannot give what is asked for.
+        :param mfa: whether to log in with a second factor.
+        :returns: the code, for which the app gets its tokens.
+        """
+        return log_in(self.world, authorize_url, username, mfa=mfa)
 
     @property
     def journal(self) -> Journal:

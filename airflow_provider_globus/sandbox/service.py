@@ -6,7 +6,6 @@ functions, run in a thread: ``def handler(request: ServiceRequest) -> Answer``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +13,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
+from airflow_provider_globus.sandbox import json_text
 from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ class ServiceRequest:
     def json(self) -> dict[str, Any]:
         """Return the JSON document sent; anything but a JSON object is refused."""
         try:
-            document = json.loads(self.body)
+            document = json_text.read(self.body)
         except ValueError as error:
-            raise ServiceError(400, "BadRequest", f"The request body is not valid JSON: {error}") from None
+            raise ServiceError(400, "BadRequest", f"{self.service.says_no_json}: {error}") from None
         if not isinstance(document, dict):
             raise ServiceError(400, "BadRequest", "The request body must be a JSON object")
         return document
@@ -137,6 +137,9 @@ class Service:
     :param resource_server: whose tokens the service takes.
     :param rate_limit: how many requests in ten seconds the settings allow an identity; None as an answer is no limit.
     :param error_headers: HTTP headers of an error, beside its own.
+    :param says_no_json: how a body that is no JSON is refused.
+    :param whole: every method that the service has on a path is served; of others, it cannot be told, so that another
+        method answers 501, not 405.
     :param takes_files: what is sent is a file's bytes, which handlers read from `upload` and the journal leaves out.
     """
 
@@ -150,4 +153,6 @@ class Service:
     error_headers: Callable[[ServiceError], Mapping[str, str]] = no_headers
     unauthenticated_code: str = "AuthenticationFailed"
     forbidden_code: str = "PermissionDenied"
+    says_no_json: str = "The request body is not valid JSON"
+    whole: bool = False
     takes_files: bool = False

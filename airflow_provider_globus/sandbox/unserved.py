@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def plain_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
-    """Return an error in the shape Transfer, Search and Groups share."""
+    """Return an error in the shape of Transfer and of what belongs to no service."""
     return {"code": error.code, "message": error.message, "request_id": request_id, "resource": resource}
 
 
@@ -19,10 +19,7 @@ def _timers_error(error: ServiceError, request_id: str, resource: str) -> dict[s
     return {"error": {"code": error.code, "detail": error.message, "status": error.status}}
 
 
-UNSERVED: tuple[Service, ...] = (
-    Service("timers", ("/jobs", "/v2/timer"), (), _timers_error),
-    Service("groups", ("/v2/groups",), (), plain_error),
-)
+UNSERVED: tuple[Service, ...] = (Service("timers", ("/jobs", "/v2/timer"), (), _timers_error),)
 
 # What belongs to no service at all.
 UNKNOWN = Service("unknown", (), (), plain_error)

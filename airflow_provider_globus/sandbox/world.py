@@ -16,6 +16,7 @@ from airflow_provider_globus.sandbox.compute.state import ComputeState
 from airflow_provider_globus.sandbox.connect_server.state import ConnectServerState
 from airflow_provider_globus.sandbox.faults import Faults
 from airflow_provider_globus.sandbox.flows.state import FlowsState
+from airflow_provider_globus.sandbox.groups.state import GroupsState
 from airflow_provider_globus.sandbox.journal import Journal
 from airflow_provider_globus.sandbox.ratelimit import RateMeter
 from airflow_provider_globus.sandbox.search.state import SearchState
@@ -66,6 +67,8 @@ class Settings:
         one, None allows any number.
     :param web_input_seconds: sandbox seconds for which people may answer what a flow asks.
     :param search_task_seconds: sandbox seconds that a Search task takes.
+    :param search_trial_indices: Search indices that an identity may own when it creates one more; all of the sandbox
+        are on trial. The real service allows 3, None allows any number.
     """
 
     require_issued_tokens: bool = True
@@ -85,6 +88,7 @@ class Settings:
     flows_without_subscription: int | None = None
     web_input_seconds: float = 30 * 86400.0
     search_task_seconds: float = 0.0
+    search_trial_indices: int | None = None
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Change some settings; an unknown name or a wrong type changes none and raises ValueError."""
@@ -102,6 +106,10 @@ class Settings:
         return asdict(self)
 
 
+# Three centuries, as seconds: a moment so much later is a date that can be shown.
+_MOST = 1e10
+
+
 def _checked(name: str, value: Any, wanted: str) -> Any:
     """Return a setting's value in its own type."""
     if value is None and "None" in wanted:
@@ -110,8 +118,8 @@ def _checked(name: str, value: Any, wanted: str) -> Any:
         if not isinstance(value, bool):
             raise ValueError(f"Setting {name} must be true or false, got {value!r}")
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise ValueError(f"Setting {name} must be a number of at least 0, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
+        raise ValueError(f"Setting {name} must be a number from 0 to {_MOST:g}, got {value!r}")
     if wanted == "int":
         if value != int(value):
             raise ValueError(f"Setting {name} must be a whole number, got {value!r}")
@@ -143,6 +151,7 @@ class World:
         self.url = ""
         self.tls_url = ""
         self.auth = AuthState(self)
+        self.groups = GroupsState(self)
         self.connect_server = ConnectServerState(self)
         self.transfer: TransferState = TransferState(self)
         self.compute = ComputeState(self)
@@ -156,7 +165,16 @@ class World:
     @property
     def states(self) -> tuple[ServiceState, ...]:
         """The state of every service."""
-        return (self.flows, self.auth, self.connect_server, self.transfer, self.compute, self.search, self.outbox)
+        return (
+            self.flows,
+            self.auth,
+            self.groups,
+            self.connect_server,
+            self.transfer,
+            self.compute,
+            self.search,
+            self.outbox,
+        )
 
     def new_id(self) -> str:
         """Return a fresh UUID."""
@@ -206,6 +224,7 @@ class World:
             "settings": self.settings.as_dict(),
             "faults": self.faults.as_list(),
             "auth": self.auth.snapshot(),
+            "groups": self.groups.snapshot(),
             "transfer": self.transfer.snapshot(),
             "connect_server": self.connect_server.snapshot(),
             "compute": self.compute.snapshot(),

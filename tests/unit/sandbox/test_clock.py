@@ -132,6 +132,14 @@ def test_any_event_cancels_a_wait() -> None:
     assert result == [False]
 
 
+def test_a_moment_in_a_thousand_years_is_waited_for() -> None:
+    clock = SandboxClock()
+    cancel = clock.event()
+    with waiting(lambda: clock.wait_until(datetime(2999, 1, 1, tzinfo=UTC), cancel)) as result:
+        cancel.set()
+    assert result == [False]
+
+
 def test_a_wait_cancelled_before_it_began_returns_false_even_when_the_moment_came() -> None:
     clock = SandboxClock()
     cancel = clock.event()

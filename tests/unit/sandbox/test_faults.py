@@ -112,6 +112,12 @@ def test_matches_service_method_and_path(faults: Faults, spec: dict[str, str], s
         ({"drop": True, "probability": 2}, "probability must be a number from 0 to 1"),
         ({"drop": True, "for_seconds": "long"}, "for_seconds must be"),
         ({"collection": "*", "times": -1}, "times must be"),
+        ({"drop": True, "for_seconds": 10**400}, "for_seconds must be"),
+        ({"drop": True, "method": ["GET"]}, "method must be text"),
+        ({"drop": "yes"}, "drop must be true or false"),
+        ({"status": 503, "headers": ["Retry-After"]}, "headers must be an object"),
+        ({"status": 503, "headers": {"Retry-After": "\u2603"}}, "HTTP can carry"),
+        ({"status": 503, "headers": {"X": "a\r\nY: b"}}, "HTTP can carry"),
     ],
 )
 def test_a_fault_that_means_nothing_is_refused(faults: Faults, spec: dict[str, object], message: str) -> None:

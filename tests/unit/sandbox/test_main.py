@@ -82,7 +82,7 @@ def test_print_env_can_be_evaluated_and_fits_the_server(tmp_path: Path) -> None:
         )
         collections = requests.get(f"{url}/_sandbox/state", timeout=10).json()["transfer"]["collections"]
     environment = dict(line.split("=", 1) for line in shell.stdout.splitlines() if "=" in line)
-    assert environment["GLOBUS_SDK_SERVICE_URL_AUTH"] == url
+    assert environment["GLOBUS_SDK_SERVICE_URL_AUTH"] == f"{url}/"
     assert environment["GLOBUS_CLI_CLIENT_SECRET"] == SECRET
     data = next(item["id"] for item in collections if item["alias"] == "data")
     assert data in environment["AIRFLOW_CONN_GLOBUS_DEFAULT"]
