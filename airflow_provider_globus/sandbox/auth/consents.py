@@ -6,14 +6,15 @@ how the Globus CLI cures a ConsentRequired for a service account (it asks for th
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from globus_sdk.scopes import Scope
+
 if TYPE_CHECKING:
-    from globus_sdk.scopes import Scope
+    from airflow_provider_globus.sandbox.auth.scopes import ScopeRegistry
 
 # A scope, and before it the scopes it was reached through.
 Path: TypeAlias = tuple[str, ...]
@@ -52,9 +53,17 @@ class ConsentStore:
         """Return what an identity consented to for a client, by path, what depends on a scope after it."""
         return self._granted.get((identity_id, client_id), {})
 
-    def withdraw(self, identity_id: str | None = None) -> None:
-        """Take back all consents (of one identity)."""
-        self._granted = {key: consents for key, consents in self._granted.items() if identity_id not in (None, key[0])}
+    def clients(self, identity_id: str) -> list[str]:
+        """Return the clients that an identity gave consents to."""
+        return [client_id for of, client_id in self._granted if of == identity_id]
+
+    def withdraw(self, identity_id: str | None = None, *, client_id: str | None = None) -> None:
+        """Take back all consents (of one identity, or to one client)."""
+        self._granted = {
+            key: consents
+            for key, consents in self._granted.items()
+            if identity_id not in (None, key[0]) or client_id not in (None, key[1])
+        }
 
     def copy(self) -> ConsentStore:
         """Return a store that goes its own way from here."""
@@ -70,16 +79,30 @@ def _walk(scopes: Iterable[Scope], above: Path) -> Iterator[tuple[Path, bool]]:
         yield from _walk(scope.dependencies, path)
 
 
-def consent_documents(identity_id: str, client_id: str, consents: Mapping[Path, Consent]) -> list[dict[str, Any]]:
-    """Return consents as Auth lists them."""
-    numbers = {path: number for number, path in enumerate(consents, 1)}
+def dependencies(consents: Mapping[Path, Consent], above: Path) -> tuple[Scope, ...]:
+    """Return the scopes consented to that are reached through a path."""
+    return tuple(
+        Scope(path[-1], optional=consent.optional, dependencies=dependencies(consents, path))
+        for path, consent in consents.items()
+        if path[:-1] == above
+    )
+
+
+def consent_documents(
+    identity_id: str, client_id: str, consents: Mapping[Path, Consent], scopes: ScopeRegistry, *, first: int = 1
+) -> list[dict[str, Any]]:
+    """Return consents as Auth lists them.
+
+    :param first: the id of the first.
+    """
+    numbers = {path: number for number, path in enumerate(consents, first)}
     return [
         {
             "id": numbers[path],
-            "scope": _id_of(path[-1]),
+            "scope": scopes.id_of(path[-1]),
             "scope_name": path[-1],
             # What a scope depends on is used by the service of that scope, not by the client.
-            "client": client_id if len(path) == 1 else _id_of(path[-2]),
+            "client": client_id if len(path) == 1 else scopes.client_of(path[-2]),
             "dependency_path": [numbers[path[: depth + 1]] for depth in range(len(path))],
             "status": "approved",
             "allows_refresh": consent.allows_refresh,
@@ -92,7 +115,3 @@ def consent_documents(identity_id: str, client_id: str, consents: Mapping[Path, 
         }
         for path, consent in consents.items()
     ]
-
-
-def _id_of(scope: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, scope))

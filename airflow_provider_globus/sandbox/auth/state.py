@@ -1,116 +1,74 @@
-"""The memory of the Auth service: clients, identities, tokens; and who a request comes from."""
+"""The memory of the Auth service: whom it knows, tokens and consents; and who a request comes from."""
 
 from __future__ import annotations
 
-import hmac
 import string
-import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.auth.codes import AuthorizationCode, SigningKey
 from airflow_provider_globus.sandbox.auth.consents import ConsentStore
+from airflow_provider_globus.sandbox.auth.directory import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Directory
 from airflow_provider_globus.sandbox.auth.models import Caller, Client, Identity, Token
+from airflow_provider_globus.sandbox.auth.projects import Project, Projects
 from airflow_provider_globus.sandbox.auth.scopes import ALL_SERVICES, ScopeRegistry, parse_scopes
 from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from globus_sdk.scopes import Scope
 
+    from airflow_provider_globus.sandbox.auth.consents import Consent, Path
     from airflow_provider_globus.sandbox.service import ServiceRequest
     from airflow_provider_globus.sandbox.world import World
 
 __all__ = ["DEFAULT_CLIENT_ID", "DEFAULT_CLIENT_SECRET", "AuthState", "Caller", "Client", "Identity", "Token"]
 
-# Every sandbox takes these, so they open nothing but sandboxes: never use them anywhere else.
-DEFAULT_CLIENT_ID = "5a4db0c5-0000-4000-8000-000000000001"
-DEFAULT_CLIENT_SECRET = "globus-sandbox-only-client-secret"  # noqa: S105
-
 _TOKEN_LETTERS = string.ascii_letters + string.digits
 
 
-class AuthState:
-    """Clients, identities and tokens of one sandbox; safe to use from any thread."""
+class AuthState(Directory):
+    """Everything that Auth knows in one sandbox; safe to use from any thread."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self._lock = threading.RLock()
+        super().__init__(world)
         self.scopes = ScopeRegistry(world.collection_scope_exists, world.flow_exists)
-        self._identities: dict[str, Identity] = {}
-        self._clients: dict[str, Client] = {}
+        self.projects = Projects()
+        self.signing_key = SigningKey()
         self._access: dict[str, Token] = {}
         self._refresh: dict[str, Token] = {}
+        self._codes: dict[str, AuthorizationCode] = {}
         self._consents = ConsentStore()
-        self.add_client("Globus sandbox default client", id=DEFAULT_CLIENT_ID, secret=DEFAULT_CLIENT_SECRET)
         self.mark()
 
-    # Who there is
+    def add_project(
+        self, display_name: str, *, admins: Iterable[str], contact_email: str = "", id: str | None = None
+    ) -> Project:
+        """Make a project, to which clients may be added.
 
-    def add_identity(self, username: str, *, id: str | None = None, **more: Any) -> Identity:
-        """Make an identity known; `more` are fields of `Identity` such as ``name`` and ``email``."""
+        :param admins: ids of the identities that administer it.
+        """
+        project = Project(id or self._world.new_id(), display_name, contact_email, tuple(admins))
+        self.projects.projects[project.id] = project
+        return project
+
+    def remove_client(self, client_id: str) -> None:
+        """Delete a client: its scopes go, and no token is good that it got, or that was meant for it."""
         with self._lock:
-            if self.identity_by_username(username) is not None:
-                raise ValueError(f"There already is an identity {username!r}")
-            identity = Identity(id or self._world.new_id(), username, **more)
-            self._identities[identity.id] = identity
-        return identity
-
-    def add_client(
-        self, name: str, *, id: str | None = None, secret: str | None = None, public: bool = False
-    ) -> Client:
-        """Register an application (and the identity it is); a `public` one, a native app, has no secret."""
-        with self._lock:
-            client_id = id or self._world.new_id()
-            if client_id in self._clients:
-                raise ValueError(f"There already is a client {client_id}")
-            client = Client(client_id, name, None if public else secret or self._new_secret())
-            self._clients[client_id] = client
-            self._identities[client_id] = Identity(client_id, client.username, name=name, identity_type="service")
-        self._world.journal.protect(client.secret)
-        return client
-
-    def forget_identity(self, identity_id: str) -> None:
-        """Forget an identity that is a part of something deleted, such as a flow's."""
-        with self._lock:
-            self._identities.pop(identity_id, None)
-
-    def identity(self, identity_id: str) -> Identity | None:
-        """Return the identity with this id."""
-        return self._identities.get(identity_id)
-
-    def identity_by_username(self, username: str) -> Identity | None:
-        """Return the identity with this username, in any case."""
-        folded = username.casefold()
-        with self._lock:
-            return next((i for i in self._identities.values() if i.username.casefold() == folded), None)
-
-    def client(self, client_id: str) -> Client | None:
-        """Return the client with this id."""
-        return self._clients.get(client_id)
-
-    def check_secret(self, client_id: str, secret: str) -> Client | None:
-        """Return the client, when the secret is its own and still taken."""
-        client = self._clients.get(client_id)
-        if client is None or client.secret is None or client.secret_revoked:
-            return None
-        return client if hmac.compare_digest(client.secret.encode(), secret.encode()) else None
-
-    def revoke_secret(self, client_id: str) -> None:
-        """Take a client's secret out of use; the tokens it got before live on, as in Globus."""
-        self._known_client(client_id).secret_revoked = True
-
-    def rotate_secret(self, client_id: str) -> str:
-        """Give a client a new secret instead of its old one, and return it."""
-        client = self._known_client(client_id)
-        client.secret, client.secret_revoked = self._new_secret(), False
-        self._world.journal.protect(client.secret)
-        return client.secret
-
-    def _known_client(self, client_id: str) -> Client:
-        client = self._clients.get(client_id)
-        if client is None:
-            raise ValueError(f"There is no client {client_id}")
-        return client
+            self._clients.pop(client_id, None)
+            if identity := self._identities.get(client_id):
+                # What it made is still its own.
+                self._identities[client_id] = replace(identity, status="closed")
+            for definition in self.scopes.definitions(client_id):
+                self.scopes.remove(definition.id)
+            for store in (self._access, self._refresh):
+                for value, token in list(store.items()):
+                    if client_id in (token.client_id, token.identity_id, token.resource_server):
+                        del store[value]
+            self._codes = {value: code for value, code in self._codes.items() if code.client_id != client_id}
+            self._consents.withdraw(client_id=client_id)
 
     # Tokens
 
@@ -122,11 +80,11 @@ class AuthState:
         resource_server: str,
         scopes: Iterable[Scope],
         lifetime: float | None = None,
-        login: Token | None = None,
+        login: Token | AuthorizationCode | None = None,
     ) -> Token:
         """Issue an access token for scopes of one resource server, and note the consents it stands for.
 
-        :param login: the token of the login that it goes back to, if it is not one itself.
+        :param login: the login that it goes back to, or another token of that; it is one itself, unless given.
         """
         now = self._world.clock.time()
         token = Token(
@@ -154,13 +112,14 @@ class AuthState:
         client_id: str = DEFAULT_CLIENT_ID,
         value: str | None = None,
         mfa: bool = False,
+        authenticated_at: float | None = None,
     ) -> Token:
         """Let a client act for a person without a login: make the refresh token the login would have given.
 
-        :param mfa: whether the person logged in with a second factor.
-
         :param scopes: scopes of one resource server, with the dependent scopes the person consented to, such as
             ``urn:globus:auth:scope:transfer.api.globus.org:all[*https://auth.globus.org/scopes/<id>/data_access]``.
+        :param mfa: whether the person logged in with a second factor.
+        :param authenticated_at: when the person logged in; now, unless given.
         """
         parsed = parse_scopes(scopes) if isinstance(scopes, str) else tuple(scopes)
         if unknown := self.scopes.unknown(parsed):
@@ -173,6 +132,7 @@ class AuthState:
         if identity_id not in self._identities:
             raise ValueError(f"There is no identity {identity_id}; add it first")
         self._known_client(client_id)
+        now = self._world.clock.time()
         token = Token(
             id=self._world.new_id(),
             value=value or self._new_token(),
@@ -180,8 +140,8 @@ class AuthState:
             client_id=client_id,
             resource_server=next(iter(servers)),
             scopes=parsed,
-            issued_at=self._world.clock.time(),
-            authenticated_at=self._world.clock.time(),
+            issued_at=now,
+            authenticated_at=now if authenticated_at is None else authenticated_at,
             mfa=mfa,
         )
         with self._lock:
@@ -189,6 +149,26 @@ class AuthState:
             self._consents.grant(identity_id, client_id, parsed, now=token.issued_at, allows_refresh=True)
         self._world.journal.protect(token.value)
         return token
+
+    # Logins
+
+    def add_code(self, code: AuthorizationCode) -> AuthorizationCode:
+        """Note that a person let a client act for it, which may fetch its tokens with the code; return that."""
+        with self._lock:
+            code = replace(code, value=self._new_token())
+            self._codes[code.value] = code
+            identity = self._identities[code.identity_id]
+            if identity.status == "unused":
+                self._identities[identity.id] = replace(identity, status="used")
+        return code
+
+    def take_code(self, value: str) -> AuthorizationCode | None:
+        """Return what a code stands for, if it has not been used and has not expired; nobody gets it again."""
+        with self._lock:
+            code = self._codes.pop(value, None)
+        return None if code is None or code.expires_at <= self._world.clock.time() else code
+
+    # Looking at tokens
 
     def access_token(self, value: str) -> Token | None:
         """Return the access token of this value, if it was issued, not revoked and has not expired."""
@@ -225,6 +205,14 @@ class AuthState:
         """Take back all consents (of one identity); its tokens live on, for what needs none."""
         with self._lock:
             self._consents.withdraw(identity_id)
+
+    def consents(self, identity_id: str, client_id: str) -> Mapping[Path, Consent]:
+        """Return what an identity consented to for a client, by path of scopes."""
+        return self._consents.of(identity_id, client_id)
+
+    def consenting_clients(self, identity_id: str) -> list[str]:
+        """Return the clients that an identity gave consents to."""
+        return self._consents.clients(identity_id)
 
     # Who asks
 
@@ -293,18 +281,21 @@ class AuthState:
 
     def anyone(self) -> Caller:
         """Return the default client, as which a sandbox that takes any token sees every caller."""
-        client = self._clients[DEFAULT_CLIENT_ID]
+        identity = self._identities[DEFAULT_CLIENT_ID]
         scopes = parse_scopes("openid profile email")
-        return Caller(client.id, client.username, client.id, scopes, "any", every_consent=True)
+        return Caller(identity.id, identity.username, identity.id, scopes, "any", every_consent=True)
 
     # As every state of the world
 
     def mark(self) -> None:
-        """Remember clients, identities, refresh tokens and consents as what `reset` goes back to."""
+        """Remember all but access tokens as what `reset` goes back to."""
         with self._lock:
+            self.scopes.mark()
+            self.projects.mark()
             self._base = (
                 dict(self._identities),
-                {client.id: replace(client) for client in self._clients.values()},
+                dict(self._clients),
+                dict(self._providers),
                 dict(self._refresh),
                 self._consents.copy(),
             )
@@ -312,11 +303,15 @@ class AuthState:
     def reset(self) -> None:
         """Go back to what was marked; no access token outlives it."""
         with self._lock:
-            identities, clients, refresh, consents = self._base
+            self.scopes.reset()
+            self.projects.reset()
+            identities, clients, providers, refresh, consents = self._base
             self._identities = dict(identities)
-            self._clients = {client.id: replace(client) for client in clients.values()}
+            self._clients = dict(clients)
+            self._providers = dict(providers)
             self._refresh = dict(refresh)
             self._access = {}
+            self._codes = {}
             self._consents = consents.copy()
 
     def snapshot(self) -> dict[str, Any]:
@@ -324,19 +319,17 @@ class AuthState:
         with self._lock:
             return {
                 "clients": [
-                    {"id": c.id, "name": c.name, "public": c.secret is None, "secret_revoked": c.secret_revoked}
+                    {"id": c.id, "name": c.name, "public": c.public, "secret_revoked": c.secret_revoked}
                     for c in self._clients.values()
                 ],
                 "identities": [identity.document() for identity in self._identities.values()],
+                "projects": [{"id": p.id, "display_name": p.display_name} for p in self.projects.projects.values()],
                 "access_tokens": len(self._access),
                 "refresh_tokens": len(self._refresh),
             }
 
     def close(self) -> None:
         """Nothing runs here."""
-
-    def _new_secret(self) -> str:
-        return "".join(self._world.rng.choices(_TOKEN_LETTERS, k=43)) + "="
 
     def _new_token(self) -> str:
         # The journal knows tokens by this shape.

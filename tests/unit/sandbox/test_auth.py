@@ -175,7 +175,7 @@ def test_another_client_is_another_identity(globus_sandbox: GlobusSandbox) -> No
     other = globus_sandbox.add_client("pipeline two")
     assert other.secret is not None
     client = globus_sdk.ConfidentialAppAuthClient(other.id, other.secret)
-    token = client.oauth2_client_credentials_tokens(requested_scopes="openid")["access_token"]
+    token = client.oauth2_client_credentials_tokens(requested_scopes="openid profile")["access_token"]
     info = globus_sdk.AuthClient(authorizer=globus_sdk.AccessTokenAuthorizer(token)).userinfo()
     assert info["sub"] == other.id
     assert info["preferred_username"] == f"{other.id}@clients.auth.globus.org"
