@@ -201,8 +201,9 @@ class LocalStorage(Storage):
         """Start writing a file; a link at its place is replaced, never written through."""
         self.make_parents(path.rsplit("/", 1)[0] or "/")
         place = self._inside(path, follow=False)
-        if place.is_dir() and not place.is_symlink():
-            raise StorageError("IS_A_DIRECTORY", "Is a directory", path)
+        with _faults(path):
+            if place.is_dir() and not place.is_symlink():
+                raise StorageError("IS_A_DIRECTORY", "Is a directory", path)
         return LocalWriter(place, path)
 
     def mkdir(self, path: str) -> None:
@@ -274,8 +275,9 @@ class LocalStorage(Storage):
     def below(self, path: str) -> Storage:
         """Return a folder as a storage jailed in it."""
         place = self._inside(path)
-        if not place.is_dir():
-            raise StorageError("FILE_NOT_FOUND", "No such directory", path)
+        with _faults(path):
+            if not place.is_dir():
+                raise StorageError("FILE_NOT_FOUND", "No such directory", path)
         return LocalStorage(place)
 
     def close(self) -> None:

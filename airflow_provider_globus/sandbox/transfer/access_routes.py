@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_globus.sandbox.errors import ServiceError
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.transfer.access import (
     in_force,
     owner_role_document,
@@ -17,6 +17,7 @@ from airflow_provider_globus.sandbox.transfer.access import (
     rule_document,
 )
 from airflow_provider_globus.sandbox.transfer.documents import result
+from airflow_provider_globus.sandbox.transfer.endpoint_routes import managed
 from airflow_provider_globus.sandbox.transfer.errors import bad_request, permission_denied
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def list_rules(request: ServiceRequest) -> Answer:
     """`GET /endpoint/<id>/access_list`."""
     collection = _shared(request)
     rules = [owner_rule_document(collection), *map(rule_document, collection.rules.values())]
-    return Answer({"DATA_TYPE": "access_list", "endpoint": collection.id, "DATA": rules})
+    return Answer({"DATA_TYPE": "access_list", "length": len(rules), "endpoint": collection.id, "DATA": rules})
 
 
 def get_rule(request: ServiceRequest) -> Answer:
@@ -87,7 +88,9 @@ def update_rule(request: ServiceRequest) -> Answer:
         expiration_date=changes.expiration_date,
         expires=changes.expires,
     )
-    return Answer(result("Updated", f"Access rule '{rule.id}' permissions updated", request.request_id, request.path))
+    return Answer(
+        result("Updated", f"Access rule '{rule.id}' permissions updated successfully", request.request_id, request.path)
+    )
 
 
 def delete_rule(request: ServiceRequest) -> Answer:
@@ -119,7 +122,7 @@ def get_role(request: ServiceRequest) -> Answer:
 
 def add_role(request: ServiceRequest) -> Answer:
     """`POST /endpoint/<id>/role`, which answers with the role itself."""
-    collection = _collection(request, "administrator")
+    collection = managed(request)
     role = parse_role(request.json(), request.world.new_id())
     if any(replace(item, id=role.id) == role for item in collection.roles.values()):
         raise ServiceError(409, "Exists", "This role is already assigned to this principal")
@@ -129,7 +132,7 @@ def add_role(request: ServiceRequest) -> Answer:
 
 def delete_role(request: ServiceRequest) -> Answer:
     """`DELETE /endpoint/<id>/role/<role>`."""
-    collection = _collection(request, "administrator")
+    collection = managed(request)
     role = _role(request, collection)
     collection.roles.pop(role.id, None)
     return Answer(result("Deleted", f"Role '{role.id}' deleted successfully", request.request_id, request.path))
@@ -137,13 +140,13 @@ def delete_role(request: ServiceRequest) -> Answer:
 
 _ENDPOINT = "/v0.10/endpoint/{endpoint_id}"
 ROUTES = (
-    Route("GET", f"{_ENDPOINT}/access_list", list_rules),
-    Route("POST", f"{_ENDPOINT}/access", add_rule),
-    Route("GET", f"{_ENDPOINT}/access/{{rule_id}}", get_rule),
-    Route("PUT", f"{_ENDPOINT}/access/{{rule_id}}", update_rule),
-    Route("DELETE", f"{_ENDPOINT}/access/{{rule_id}}", delete_rule),
-    Route("GET", f"{_ENDPOINT}/role_list", list_roles),
-    Route("POST", f"{_ENDPOINT}/role", add_role),
-    Route("GET", f"{_ENDPOINT}/role/{{role_id}}", get_role),
-    Route("DELETE", f"{_ENDPOINT}/role/{{role_id}}", delete_role),
+    Route("GET", f"{_ENDPOINT}/access_list", list_rules, basis=Basis.QUOTED),
+    Route("POST", f"{_ENDPOINT}/access", add_rule, basis=Basis.QUOTED),
+    Route("GET", f"{_ENDPOINT}/access/{{rule_id}}", get_rule, basis=Basis.QUOTED),
+    Route("PUT", f"{_ENDPOINT}/access/{{rule_id}}", update_rule, basis=Basis.QUOTED),
+    Route("DELETE", f"{_ENDPOINT}/access/{{rule_id}}", delete_rule, basis=Basis.QUOTED),
+    Route("GET", f"{_ENDPOINT}/role_list", list_roles, basis=Basis.QUOTED),
+    Route("POST", f"{_ENDPOINT}/role", add_role, basis=Basis.QUOTED),
+    Route("GET", f"{_ENDPOINT}/role/{{role_id}}", get_role, basis=Basis.QUOTED),
+    Route("DELETE", f"{_ENDPOINT}/role/{{role_id}}", delete_role, basis=Basis.QUOTED),
 )

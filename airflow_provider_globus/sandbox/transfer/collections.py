@@ -20,8 +20,10 @@ ENTITY_TYPES: dict[Kind, str] = {
     "guest": "GCSv5_guest_collection",
     "personal": "GCP_mapped_collection",
 }
+PERSONAL_GUEST = "GCP_guest_collection"
 
 # What `PUT /endpoint/<id>` may change, with the type it must have.
+_COUNT = (int, type(None))
 EDITABLE: dict[str, type | tuple[type, ...]] = {
     "display_name": str,
     "description": (str, type(None)),
@@ -38,6 +40,13 @@ EDITABLE: dict[str, type | tuple[type, ...]] = {
     "disable_verify": bool,
     "force_verify": bool,
     "force_encryption": bool,
+    "guest_collection_activity_notification_policy": (dict, type(None)),
+    "location": (str, type(None)),
+    "network_use": (str, type(None)),
+    "max_concurrency": _COUNT,
+    "preferred_concurrency": _COUNT,
+    "max_parallelism": _COUNT,
+    "preferred_parallelism": _COUNT,
 }
 
 
@@ -72,6 +81,8 @@ class Collection:
     :param root: the folder or `s3://` URL it was made with, for people to read.
     :param host: the collection a guest collection is made on, the endpoint of a mapped one.
     :param connected: whether the machine of a personal collection is online.
+    :param setup_key: what Globus Connect Personal is set up with, until it is.
+    :param subscription_id: the subscription a personal collection is under; guest collections are under their host's.
     :param storage: its files, where they are the same for everybody; else Connect Server finds those of each identity.
     :param base_path: where it begins: in its host, or (a mapped one) in the storage of its gateway.
     :param gateway_id: the storage gateway of a mapped collection.
@@ -94,6 +105,9 @@ class Collection:
     public: bool = True
     default_directory: str = "/"
     connected: bool = True
+    setup_key: str | None = None
+    subscription_id: str | None = None
+    subscription_admin_verified: bool = False
     gateway_id: str | None = None
     user_credential_id: str | None = None
     created: float = 0.0
@@ -105,7 +119,24 @@ class Collection:
     @property
     def entity_type(self) -> str:
         """Globus' word for the kind of collection."""
+        if self.kind == "guest" and self.is_personal:
+            return PERSONAL_GUEST
         return ENTITY_TYPES[self.kind]
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it is Globus Connect Personal's, which Transfer manages, and not Connect Server's."""
+        return "personal" in (self.kind, self.host.kind if self.host else None)
+
+    @property
+    def online(self) -> bool:
+        """Whether the machine with its files is there."""
+        return self.host.online if self.host is not None and self.is_personal else self.connected
+
+    @property
+    def subscription(self) -> str | None:
+        """The subscription it is under."""
+        return self.host.subscription_id if self.kind == "guest" and self.host else self.subscription_id
 
     @property
     def needs_data_access(self) -> bool:
@@ -114,9 +145,9 @@ class Collection:
 
     @property
     def mapped(self) -> Collection | None:
-        """The mapped collection it is, or is made on; None for personal ones and endpoints."""
+        """The mapped collection it is, or is made on; None for what is on a personal one, and for endpoints."""
         if self.kind == "guest":
-            return self.host
+            return None if self.is_personal else self.host
         return self if self.kind == "mapped" else None
 
     @property

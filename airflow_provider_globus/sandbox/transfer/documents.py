@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
 from airflow_provider_globus.sandbox.transfer.tasks import Event, Phase, Skipped, Success, Task
 
 if TYPE_CHECKING:
@@ -58,6 +61,23 @@ def file_document(entry: Entry, collection: Collection) -> dict[str, Any]:
     }
 
 
+def legacy_username(identity_id: str) -> str:
+    """Return what identities are called where usernames of globusid.org were shown: a text without meaning."""
+    return f"u_{base64.b32encode(uuid.UUID(identity_id).bytes).decode().rstrip('=').lower()}"
+
+
+def canonical_name(collection: Collection) -> str:
+    """Return the name that endpoints had before they had ids."""
+    return f"{legacy_username(owner_of(collection)[0])}#{collection.id}"
+
+
+def owner_of(collection: Collection) -> tuple[str, str]:
+    """Return the identity that Transfer calls the owner: of what is on a Connect Server, its endpoint's own client."""
+    if collection.is_personal:
+        return collection.owner_id, collection.owner_username
+    return ENDPOINT_ID, f"{ENDPOINT_ID}@clients.auth.globus.org"
+
+
 def _side(name: str, collection: Collection | None) -> dict[str, Any]:
     if collection is None:
         return {
@@ -65,9 +85,8 @@ def _side(name: str, collection: Collection | None) -> dict[str, Any]:
             f"{name}_endpoint_id": None,
             f"{name}_endpoint_display_name": None,
         }
-    owner = collection.owner_username.partition("@")[0]
     return {
-        f"{name}_endpoint": f"{owner}#{collection.id}",
+        f"{name}_endpoint": canonical_name(collection),
         f"{name}_endpoint_id": collection.id,
         f"{name}_endpoint_display_name": collection.name,
     }
@@ -136,7 +155,7 @@ def task_document(task: Task, now: float) -> dict[str, Any]:
         "status": task.status,
         "label": task.label,
         "owner_id": task.owner_id,
-        "username": task.username,
+        "username": legacy_username(task.owner_id),
         "request_time": iso(task.request_time),
         "completion_time": iso(task.completion_time),
         "deadline": iso(task.deadline),
@@ -146,7 +165,7 @@ def task_document(task: Task, now: float) -> dict[str, Any]:
         "source_local_user_status": "OK",
         "source_base_path": None,
         "destination_local_user": spec.destination_local_user,
-        "destination_local_user_status": "OK" if spec.destination else None,
+        "destination_local_user_status": "OK" if spec.destination else "NO_ENDPOINT",
         "destination_base_path": None,
         **_progress(task, now),
         **_nice(task, now),
@@ -161,7 +180,7 @@ def task_document(task: Task, now: float) -> dict[str, Any]:
         "encrypt_data": spec.encrypt_data,
         "preserve_timestamp": spec.preserve_timestamp,
         "delete_destination_extra": spec.delete_destination_extra,
-        "recursive_symlinks": spec.recursive_symlinks,
+        "recursive_symlinks": spec.recursive_symlinks if spec.type == "TRANSFER" else None,
         "skip_source_errors": spec.skip_source_errors,
         "fail_on_quota_errors": spec.fail_on_quota_errors,
         "filter_rules": None if rules is None else [rule.document() for rule in rules],
@@ -172,14 +191,16 @@ def managed_task_document(task: Task, now: float) -> dict[str, Any]:
     """Return a task as a manager of one of its collections sees it."""
     document = {**task_document(task, now), "owner_string": task.username}
     for side, collection in (("source", task.spec.source), ("destination", task.spec.destination)):
-        guest_host = collection.host if collection and collection.kind == "guest" else None
+        guest = collection if collection and collection.kind == "guest" else None
+        host = guest.host if guest and guest.is_personal else None
+        mapped = guest.host if guest and not guest.is_personal else None
         document |= {
-            f"{side}_host_endpoint": None,
-            f"{side}_host_endpoint_id": None,
-            f"{side}_host_endpoint_display_name": None,
-            f"{side}_host_path": collection.base_path if collection and guest_host else None,
-            f"{side}_mapped_collection_id": guest_host.id if guest_host else None,
-            f"{side}_mapped_collection_display_name": guest_host.name if guest_host else None,
+            f"{side}_host_endpoint": canonical_name(host) if host else None,
+            f"{side}_host_endpoint_id": host.id if host else None,
+            f"{side}_host_endpoint_display_name": host.name if host else None,
+            f"{side}_host_path": guest.base_path if guest else None,
+            f"{side}_mapped_collection_id": mapped.id if mapped else None,
+            f"{side}_mapped_collection_display_name": mapped.name if mapped else None,
         }
     return document
 

@@ -4,105 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
-from airflow_provider_globus.sandbox.connect_server.collections import detail_of, policy_of
-from airflow_provider_globus.sandbox.service import Answer, Route
-from airflow_provider_globus.sandbox.transfer.collections import EDITABLE, ENTITY_TYPES
-from airflow_provider_globus.sandbox.transfer.documents import result
+from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
+from airflow_provider_globus.sandbox.transfer import subscriptions
+from airflow_provider_globus.sandbox.transfer.collections import EDITABLE, ENTITY_TYPES, PERSONAL_GUEST
+from airflow_provider_globus.sandbox.transfer.documents import canonical_name, owner_of, result
+from airflow_provider_globus.sandbox.transfer.endpoint_documents import endpoint_document, server_documents
 from airflow_provider_globus.sandbox.transfer.errors import bad_request, permission_denied
 from airflow_provider_globus.sandbox.transfer.filters import flag, page_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_globus.sandbox.service import ServiceRequest
     from airflow_provider_globus.sandbox.transfer.collections import Collection
-    from airflow_provider_globus.sandbox.world import World
-
-# Keys the real service has for older kinds of endpoint, or for what the sandbox has nothing to say about.
-_EMPTY = (
-    "contact_email", "contact_info", "department", "description", "info_link", "keywords", "organization",
-    "user_message", "user_message_link", "subscription_id",
-    "authentication_assurance_timeout", "globus_connect_setup_key", "tlsftp_server", "location",
-    "max_concurrency", "preferred_concurrency", "max_parallelism", "preferred_parallelism", "network_use", "s3_url",
-    "storage_type", "sharing_target_endpoint", "sharing_target_root_path", "expire_time", "myproxy_server",
-    "myproxy_dn", "oauth_server", "host_endpoint", "gcs_version",
-)  # fmt: skip
-
-
-def endpoint_document(world: World, collection: Collection, identity_id: str, groups: set[str]) -> dict[str, Any]:
-    """Return an endpoint or collection with the key set of the real service."""
-    kind, host = collection.kind, collection.host
-    guest, gateway = kind == "guest", world.connect_server.gateway_of(collection)
-    owner_id, owner = _owner(collection)
-    document: dict[str, Any] = {
-        **dict.fromkeys(_EMPTY),
-        "DATA_TYPE": "endpoint",
-        "id": collection.id,
-        "display_name": collection.name,
-        "name": collection.id,
-        "canonical_name": f"{owner.partition('@')[0]}#{collection.id}",
-        "username": owner.partition("@")[0],
-        "entity_type": collection.entity_type,
-        "owner_id": owner_id,
-        "owner_string": owner,
-        "public": collection.public,
-        "default_directory": None if kind == "endpoint" else collection.default_directory,
-        "non_functional": kind == "endpoint",
-        "high_assurance": collection.high_assurance,
-        "mfa_required": bool(gateway and gateway.fields.get("require_mfa")),
-        "authentication_timeout_mins": gateway.timeout_minutes if gateway else None,
-        "force_encryption": False,
-        "disable_verify": False,
-        "force_verify": False,
-        "acl_available": guest,
-        "acl_editable": guest and collection.has_role(identity_id, ("administrator", "access_manager")),
-        "shareable": kind in ("mapped", "personal"),
-        "in_use": False,
-        "my_effective_roles": _roles(collection, identity_id, groups),
-        "host_endpoint_id": host.id if guest and host else None,
-        "host_endpoint_display_name": host.name if guest and host else None,
-        "host_path": collection.base_path if guest else None,
-        "mapped_collection_id": host.id if guest and host else None,
-        "mapped_collection_display_name": host.name if guest and host else None,
-        "gcs_manager_url": None if kind == "personal" else world.tls_url,
-        "https_server": _https_server(world, collection),
-        "is_globus_connect": kind == "personal",
-        "gcp_connected": collection.connected if kind == "personal" else None,
-        "gcp_paused": False if kind == "personal" else None,
-        "local_user_info_available": kind == "mapped",
-        "s3_owner_activated": False,
-        "activated": False,
-        "expires_in": -1,
-        "DATA": [],
-    }
-    names = {*collection.details, "force_encryption", "user_message", "user_message_link"}
-    said = {name: detail_of(collection, name) for name in names}
-    return {**document, **{name: value for name, value in said.items() if value is not None}}
-
-
-def _owner(collection: Collection) -> tuple[str, str]:
-    """Return the identity that Transfer calls the owner: of what is on a Connect Server, its endpoint's own client."""
-    if collection.kind == "personal":
-        return collection.owner_id, collection.owner_username
-    return ENDPOINT_ID, f"{ENDPOINT_ID}@clients.auth.globus.org"
-
-
-def _https_server(world: World, collection: Collection) -> str | None:
-    """Return where the files of a collection are read and written over HTTPS; None when they are not."""
-    if collection.mapped is None or not policy_of(collection, "enable_https"):
-        return None
-    return f"{world.tls_url}/https/{collection.id}"
-
-
-def _roles(collection: Collection, identity_id: str, groups: set[str]) -> list[str]:
-    mine = {item.role for item in collection.roles.values() if item.principal in {identity_id, *groups}}
-    return sorted(mine | ({"administrator"} if identity_id == collection.owner_id else set()))
 
 
 def _document(request: ServiceRequest, collection: Collection) -> dict[str, Any]:
     identity_id = request.caller.identity_id
-    groups = {group for group, members in request.world.transfer.groups.items() if identity_id in members}
+    groups = request.world.groups.groups_of(identity_id)
     return endpoint_document(request.world, collection, identity_id, groups)
 
 
@@ -111,31 +32,95 @@ def get_endpoint(request: ServiceRequest) -> Answer:
     return Answer(_document(request, request.world.transfer.collection(request.path_params["endpoint_id"])))
 
 
-def _managed(request: ServiceRequest) -> Collection:
+def managed(request: ServiceRequest) -> Collection:
+    """Return the personal collection of a request whose caller administers it; Transfer manages no others."""
     collection = request.world.transfer.collection(request.path_params["endpoint_id"])
     if not collection.has_role(request.caller.identity_id, ("administrator",)):
         raise permission_denied(f"You do not have an effective administrator role on '{collection.name}'")
+    if not collection.is_personal:
+        # The documentation says that they are read only here, and not how the service says so.
+        raise ServiceError(
+            409,
+            "Conflict",
+            f"'{collection.name}' is Globus Connect Server's: it is managed with the Globus Connect Server Manager API",
+            headers=PROVISIONAL,
+        )
     return collection
 
 
 def update_endpoint(request: ServiceRequest) -> Answer:
     """`PUT /endpoint/<id>`; fields that cannot be changed are refused."""
-    collection = _managed(request)
-    changes = {name: value for name, value in request.json().items() if name not in ("DATA_TYPE", "id")}
-    for name, value in changes.items():
+    collection = managed(request)
+    document = request.json()
+    apart = ("DATA_TYPE", "id", *subscriptions.FIELDS)
+    changes = {name: value for name, value in document.items() if name not in apart}
+    if changes.pop("is_globus_connect", collection.kind == "personal") != (collection.kind == "personal"):
+        raise bad_request("Field 'is_globus_connect' cannot be changed")
+    check_fields(changes)
+    for name in subscriptions.FIELDS:
+        if name in document:
+            subscriptions.change(request.world, collection, name, document[name], request.caller)
+    collection.apply(changes)
+    return _updated(request)
+
+
+def check_fields(fields: Mapping[str, Any]) -> None:
+    """Refuse fields that a collection has not, or of the wrong type."""
+    for name, value in fields.items():
         if name not in EDITABLE:
             raise bad_request(f"Field '{name}' cannot be changed")
         if not isinstance(value, EDITABLE[name]) or (name == "display_name" and not value):
             raise bad_request(f"Field '{name}' cannot be {value!r}")
-    collection.apply(changes)
+
+
+def _updated(request: ServiceRequest) -> Answer:
     return Answer(result("Updated", "Endpoint updated successfully", request.request_id, request.path))
 
 
 def delete_endpoint(request: ServiceRequest) -> Answer:
-    """`DELETE /endpoint/<id>`; the files stay."""
-    collection = _managed(request)
-    request.world.transfer.remove_collection(collection)
+    """`DELETE /endpoint/<id>`; guest collections go with it, the files stay."""
+    collection = managed(request)
+    state = request.world.transfer
+    for item in [item for item in state.collections.values() if collection in (item, item.host)]:
+        state.remove_collection(item)
     return Answer(result("Deleted", "Endpoint deleted successfully", request.request_id, request.path))
+
+
+# Subscriptions
+
+
+def _set(field: str) -> Callable[[ServiceRequest], Answer]:
+    """Return the handler of a route that changes one of these fields and asks for no role on the collection."""
+
+    def handler(request: ServiceRequest) -> Answer:
+        collection = request.world.transfer.collection(request.path_params["endpoint_id"])
+        document = request.json()
+        if field not in document:
+            raise bad_request(f"Missing required field '{field}'")
+        subscriptions.change(request.world, collection, field, document[field], request.caller)
+        return _updated(request)
+
+    return handler
+
+
+# Servers
+
+
+def server_list(request: ServiceRequest) -> Answer:
+    """`GET /endpoint/<id>/server_list`."""
+    collection = request.world.transfer.collection(request.path_params["endpoint_id"])
+    servers = server_documents(request.world, collection)
+    return Answer({"DATA_TYPE": "endpoint_server_list", "endpoint": canonical_name(collection), "DATA": servers})
+
+
+def get_server(request: ServiceRequest) -> Answer:
+    """`GET /endpoint/<id>/server/<id>`."""
+    collection = request.world.transfer.collection(request.path_params["endpoint_id"])
+    wanted = request.path_params["server_id"]
+    for server in server_documents(request.world, collection):
+        if str(server["id"]) == wanted:
+            return Answer(server)
+    raise ServiceError(404, "ClientError.NotFound.ServerNotFound", f"No such server '{wanted}'")
 
 
 # What a search may be narrowed to.
@@ -159,8 +144,8 @@ _SCOPES: dict[str, Callable[[ServiceRequest, Collection], bool]] = {
 
 def _is_shared(request: ServiceRequest, collection: Collection) -> bool:
     """Whether the caller is named in a rule or a role; what is open to all is shared with nobody in particular."""
-    state, me = request.world.transfer, request.caller.identity_id
-    mine = {me, *(group for group, members in state.groups.items() if me in members)}
+    me = request.caller.identity_id
+    mine = {me, *request.world.groups.groups_of(me)}
     named = {rule.principal for rule in collection.rules.values()}
     return bool(mine & (named | {role.principal for role in collection.roles.values()}))
 
@@ -202,13 +187,13 @@ def _narrowed(request: ServiceRequest) -> Callable[[Collection], bool]:
     query = request.query
     owner, entity = query.get("filter_owner_id"), query.get("filter_entity_type")
     host, functional = query.get("filter_host_endpoint"), query.get("filter_non_functional")
-    if entity and entity not in ENTITY_TYPES.values() and entity != "GCP_guest_collection":
+    if entity and entity not in (*ENTITY_TYPES.values(), PERSONAL_GUEST):
         raise bad_request(f"Unknown filter_entity_type '{entity}'")
     if host:
         request.world.transfer.collection(host)
     unusable = flag(query, "filter_non_functional", False)
     return lambda item: (
-        owner in (None, "", _owner(item)[0])
+        owner in (None, "", owner_of(item)[0])
         and entity in (None, "", item.entity_type)
         and (not host or (item.host is not None and item.host.id == host))
         and (functional is None or (item.kind == "endpoint") == unusable)
@@ -219,20 +204,28 @@ def _visible(request: ServiceRequest, item: Collection) -> bool:
     return item.public or item.has_role(request.caller.identity_id, ("administrator",)) or _is_shared(request, item)
 
 
+_SEARCHED = ("description", "keywords", "organization", "department")
+
+
 def _rank(item: Collection, words: list[str]) -> float:
     """Return how well a collection answers to the words; 0 is not at all."""
     if not words:
         return 1.0
     if " ".join(words) in (item.name.casefold(), item.id):
         return 100.0
-    texts = (item.name, item.details.get("description"), item.details.get("keywords"), item.owner_username)
-    text = " ".join(part for part in texts if part).casefold()
+    said = (item.details.get(name) for name in _SEARCHED)
+    text = " ".join(part for part in (item.name, item.owner_username, *said) if part).casefold()
     return 10.0 if all(word in text for word in words) else 0.0
 
 
+_ENDPOINT = "/v0.10/endpoint/{endpoint_id}"
 ROUTES = (
-    Route("GET", "/v0.10/endpoint_search", search),
-    Route("GET", "/v0.10/endpoint/{endpoint_id}", get_endpoint),
-    Route("PUT", "/v0.10/endpoint/{endpoint_id}", update_endpoint),
-    Route("DELETE", "/v0.10/endpoint/{endpoint_id}", delete_endpoint),
+    Route("GET", "/v0.10/endpoint_search", search, basis=Basis.QUOTED),
+    Route("GET", _ENDPOINT, get_endpoint, basis=Basis.RECORDED),
+    Route("PUT", _ENDPOINT, update_endpoint, basis=Basis.RECORDED),
+    Route("DELETE", _ENDPOINT, delete_endpoint, basis=Basis.QUOTED),
+    Route("PUT", f"{_ENDPOINT}/subscription", _set("subscription_id"), basis=Basis.RECORDED),
+    Route("PUT", f"{_ENDPOINT}/subscription_admin_verified", _set("subscription_admin_verified"), basis=Basis.RECORDED),
+    Route("GET", f"{_ENDPOINT}/server_list", server_list, basis=Basis.QUOTED),
+    Route("GET", f"{_ENDPOINT}/server/{{server_id}}", get_server, basis=Basis.QUOTED),
 )

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def render_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
-    """Return the error document of Transfer v0.10, which has no DATA_TYPE."""
+    """Return an error document: of v0.10, which has no DATA_TYPE, or of v2, which is JSON:API."""
+    if resource.startswith("/v2/"):
+        said = {"status": str(error.status), "code": error.code, "detail": error.message, **error.extra}
+        return {"errors": [said], "meta": {"request_id": request_id}}
     return {
         "code": error.code,
         "message": error.message,
@@ -30,6 +33,11 @@ def bad_request(message: str, code: str = "BadRequest") -> ServiceError:
 def permission_denied(message: str, code: str = "PermissionDenied") -> ServiceError:
     """Refuse someone who may not."""
     return ServiceError(403, code, message)
+
+
+def endpoint_deleted(endpoint_id: str) -> ServiceError:
+    """Refuse a collection that is no more."""
+    return ServiceError(404, "EndpointDeleted", f"Endpoint '{endpoint_id}' has been deleted")
 
 
 def endpoint_not_found(endpoint_id: str) -> ServiceError:

@@ -37,9 +37,10 @@ def parse_time(text: str) -> float:
     """Return an ISO 8601 time as seconds since 1970; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text.strip().replace(" +", "+"))
-    except ValueError:
+        # A year that is not in UTC, as of 9999-12-31T23:59:59-14:00, could not be shown.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except (OverflowError, ValueError):
         raise bad_request(f"'{text}' is not a time in ISO 8601") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def parse_clauses(text: str) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ def lineage(collection: Collection | None) -> Iterator[Collection]:
 def manages(request: ServiceRequest, collection: Collection | None, roles: tuple[str, ...]) -> bool:
     """Whether the caller, or a group they are in, has a role on a collection or on what hosts it."""
     me = request.caller.identity_id
-    groups = [group for group, members in request.world.transfer.groups.items() if me in members]
+    groups = request.world.groups.groups_of(me)
     return any(
         item.has_role(me, roles)
         or any(role.principal in groups and role.role in roles for role in list(item.roles.values()))

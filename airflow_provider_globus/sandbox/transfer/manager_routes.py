@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.transfer import task_routes
 from airflow_provider_globus.sandbox.transfer.access import owner_rule_document, rule_document
 from airflow_provider_globus.sandbox.transfer.documents import managed_task_document, result
+from airflow_provider_globus.sandbox.transfer.endpoint_documents import endpoint_document
 from airflow_provider_globus.sandbox.transfer.errors import bad_request
 from airflow_provider_globus.sandbox.transfer.filters import compile_clauses, flag, integer
 from airflow_provider_globus.sandbox.transfer.manager_access import (
@@ -268,10 +269,8 @@ def _managed(view: Callable[[ServiceRequest, Task], Answer]) -> Callable[[Servic
 
 
 def _endpoints(request: ServiceRequest, data_type: str, found: list[Collection]) -> Answer:
-    from airflow_provider_globus.sandbox.transfer.endpoint_routes import endpoint_document
-
     documents = [endpoint_document(request.world, item, request.caller.identity_id, set()) for item in found]
-    return Answer({"DATA_TYPE": data_type, "DATA": documents})
+    return Answer({"DATA_TYPE": data_type, "length": len(documents), "DATA": documents})
 
 
 def monitored_endpoints(request: ServiceRequest) -> Answer:
@@ -283,8 +282,6 @@ def monitored_endpoints(request: ServiceRequest) -> Answer:
 
 def get_endpoint(request: ServiceRequest) -> Answer:
     """`GET /endpoint_manager/endpoint/<id>`: as its owner sees it, but for whether the caller uses it."""
-    from airflow_provider_globus.sandbox.transfer.endpoint_routes import endpoint_document
-
     collection = managed_collection(request, request.path_params["endpoint_id"], MONITOR)
     return Answer({**endpoint_document(request.world, collection, request.caller.identity_id, set()), "in_use": None})
 
@@ -307,25 +304,25 @@ def access_list(request: ServiceRequest) -> Answer:
         message = f"'{collection.name}' is not a guest collection: access rules need one"
         raise ServiceError(400, "ClientError.BadRequest.NotSupported", message, headers=PROVISIONAL)
     rules = [owner_rule_document(collection), *map(rule_document, collection.rules.values())]
-    return Answer({"DATA_TYPE": "access_list", "endpoint": collection.id, "DATA": rules})
+    return Answer({"DATA_TYPE": "access_list", "length": len(rules), "endpoint": collection.id, "DATA": rules})
 
 
 _ADMIN = "/v0.10/endpoint_manager"
 _TASK = f"{_ADMIN}/task/{{task_id}}"
 _ENDPOINT = f"{_ADMIN}/endpoint/{{endpoint_id}}"
 ROUTES = (
-    Route("GET", f"{_ADMIN}/monitored_endpoints", monitored_endpoints),
-    Route("GET", _ENDPOINT, get_endpoint),
-    Route("GET", f"{_ENDPOINT}/hosted_endpoint_list", hosted_endpoints),
-    Route("GET", f"{_ENDPOINT}/access_list", access_list),
-    Route("GET", f"{_ADMIN}/task_list", task_list),
-    Route("GET", _TASK, get_task),
-    Route("GET", f"{_TASK}/event_list", _managed(task_routes.events)),
-    Route("GET", f"{_TASK}/successful_transfers", _managed(task_routes.successful_transfers)),
-    Route("GET", f"{_TASK}/skipped_errors", _managed(task_routes.skipped_errors)),
-    Route("GET", f"{_TASK}/pause_info", _managed(task_routes.pause_info)),
-    Route("POST", f"{_ADMIN}/admin_cancel", admin_cancel),
-    Route("GET", f"{_ADMIN}/admin_cancel/{{cancel_id}}", cancel_status),
-    Route("POST", f"{_ADMIN}/admin_pause", admin_pause),
-    Route("POST", f"{_ADMIN}/admin_resume", admin_resume),
+    Route("GET", f"{_ADMIN}/monitored_endpoints", monitored_endpoints, basis=Basis.QUOTED),
+    Route("GET", _ENDPOINT, get_endpoint, basis=Basis.QUOTED),
+    Route("GET", f"{_ENDPOINT}/hosted_endpoint_list", hosted_endpoints, basis=Basis.DOCUMENTED),
+    Route("GET", f"{_ENDPOINT}/access_list", access_list, basis=Basis.QUOTED),
+    Route("GET", f"{_ADMIN}/task_list", task_list, basis=Basis.RECORDED),
+    Route("GET", _TASK, get_task, basis=Basis.QUOTED),
+    Route("GET", f"{_TASK}/event_list", _managed(task_routes.events), basis=Basis.QUOTED),
+    Route("GET", f"{_TASK}/successful_transfers", _managed(task_routes.successful_transfers), basis=Basis.RECORDED),
+    Route("GET", f"{_TASK}/skipped_errors", _managed(task_routes.skipped_errors), basis=Basis.DOCUMENTED),
+    Route("GET", f"{_TASK}/pause_info", _managed(task_routes.pause_info), basis=Basis.QUOTED),
+    Route("POST", f"{_ADMIN}/admin_cancel", admin_cancel, basis=Basis.QUOTED),
+    Route("GET", f"{_ADMIN}/admin_cancel/{{cancel_id}}", cancel_status, basis=Basis.QUOTED),
+    Route("POST", f"{_ADMIN}/admin_pause", admin_pause, basis=Basis.QUOTED),
+    Route("POST", f"{_ADMIN}/admin_resume", admin_resume, basis=Basis.QUOTED),
 )

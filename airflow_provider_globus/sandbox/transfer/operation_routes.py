@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.connect_server.login import session_denied
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.storage import Entry, StorageError
+from airflow_provider_globus.sandbox.storage.paths import is_within
 from airflow_provider_globus.sandbox.transfer.documents import file_document, result
 from airflow_provider_globus.sandbox.transfer.errors import bad_request, permission_denied
 from airflow_provider_globus.sandbox.transfer.filters import (
@@ -67,12 +69,24 @@ _EXTERNAL = {
 }
 
 
+# What a session may lack; the service names all of it, be it lacking or not.
+_NOTHING_LACKS = {
+    "session_required_identities": [],
+    "session_required_mfa": False,
+    "session_required_single_domain": [],
+}
+_LOG_IN_AGAIN = "Session reauthentication required (Globus Transfer)"
+
+# What the service was about to do, as its messages call it.
+_COMMANDS = {"DirListing": "list", "Stat": "list", "Mkdir": "mkdir", "Rename": "rename"}
+
+
 def _refusal(operation: str, error: StorageError, collection: Collection) -> ServiceError:
     """Return the error a file operation answers when the storage fails it."""
-    where = f"Endpoint: {collection.name} ({collection.id})\nMessage: {error.message}\n---\nDetails: {error.path}\n"
+    place = f"Endpoint: {collection.name} ({collection.id})\nServer: sandbox:443"
+    where = f"Error ({_COMMANDS[operation]})\n{place}\nMessage: {error.message}\n---\nDetails: {error.path}\n"
     if error.login is not None:
-        said = f"Command Failed: Error (login)\nEndpoint: {collection.name} ({collection.id})\nServer: sandbox:443"
-        message = f"{said}\nMessage: Login Failed\n---\nDetails: {error.login}\n"
+        message = f"Command Failed: Error (login)\n{place}\nMessage: Login Failed\n---\nDetails: {error.login}\n"
         return ServiceError(502, f"ExternalError.{operation}Failed.LoginFailed", message)
     if error.code == "INVALID_PATH_NAME":
         return bad_request(f"Invalid path: {error.message}", "InvalidPath")
@@ -81,16 +95,27 @@ def _refusal(operation: str, error: StorageError, collection: Collection) -> Ser
             409, "NotSupported", f"{collection.name} does not support this operation", headers=PROVISIONAL
         )
     if error.code == "PERMISSION_DENIED":
-        return permission_denied(f"Denied by endpoint, Error ({operation})\n{where}", "EndpointPermissionDenied")
+        return permission_denied(f"Denied by endpoint, {where}", "EndpointPermissionDenied")
     if operation == "Stat" and error.code in ("FILE_NOT_FOUND", "NOT_A_DIRECTORY"):
-        return ServiceError(404, "NotFound", f"Path not found, Error (list)\n{where}")
+        return ServiceError(404, "NotFound", f"Path not found, {where}")
     if error.code == "FILE_NOT_FOUND" and operation != "Mkdir":
-        return ServiceError(404, "ClientError.NotFound", f"Path not found, Error (list)\n{where}")
+        return ServiceError(404, "ClientError.NotFound", f"Path not found, {where}")
     detail = _EXTERNAL.get(error.code)
     if detail is None and error.code == "ENDPOINT_ERROR":
-        return ServiceError(502, "EndpointError", f"Endpoint error, Error ({operation})\n{where}")
+        return ServiceError(502, "EndpointError", f"Endpoint error, {where}")
     code = f"ExternalError.{operation}Failed" + (f".{detail}" if detail else "")
-    return ServiceError(502, code, f"{error.message}, Error ({operation})\n{where}")
+    return ServiceError(502, code, f"{error.message}, {where}")
+
+
+def _of_the_login(error: ServiceError, operation: str, collection: Collection, identity_id: str) -> ServiceError:
+    """Return the refusal of a session as operations have it: the storage's own, and what the session lacks."""
+    wanted = error.extra.get("authorization_parameters")
+    if wanted is None:
+        return error
+    said = session_denied(error.message, wanted, identity_id=identity_id, high_assurance=collection.high_assurance)
+    refused = _refusal(operation, said, collection)
+    refused.extra["authorization_parameters"] = {**_NOTHING_LACKS, **wanted, "session_message": _LOG_IN_AGAIN}
+    return refused
 
 
 class _Operation:
@@ -100,7 +125,10 @@ class _Operation:
         self.name = name
         self._request = request
         self.collection = request.world.transfer.collection(request.path_params["endpoint_id"])
-        request.world.transfer.require_access(request.caller, self.collection)
+        try:
+            request.world.transfer.require_access(request.caller, self.collection)
+        except ServiceError as error:
+            raise _of_the_login(error, name, self.collection, request.caller.identity_id) from None
         if request.query.get("local_user") and self.collection.kind != "mapped":
             raise bad_request("local_user can only be used with mapped collections")
         state, me = request.world.transfer, request.caller.identity_id
@@ -120,7 +148,7 @@ class _Operation:
         return path
 
     def _injected(self, path: str) -> None:
-        if not self.collection.connected:
+        if not self.collection.online:
             error = StorageError("GC_NOT_CONNECTED", "Globus Connect Personal is not connected", path)
             raise _refusal(self.name, error, self.collection)
         fault = self._request.world.faults.path_fault(self.collection, path)
@@ -140,7 +168,8 @@ def ls(request: ServiceRequest) -> Answer:
     operation = _Operation(request, "DirListing")
     query, collection = request.query, operation.collection
     limit, offset = page_bounds(query, default=LISTING_LIMIT, maximum=LISTING_LIMIT)
-    path = operation.path(query.get("path") or collection.default_directory, "r")
+    asked = query.get("path") or collection.default_directory
+    path = operation.path(query.get("path") or collection.home, "r")
     found = _listed(request, operation, path, offset, limit)
     page = found[offset : offset + limit]
     shown = path.rstrip("/") + "/"
@@ -148,7 +177,7 @@ def ls(request: ServiceRequest) -> Answer:
         {
             "DATA_TYPE": "file_list",
             "endpoint": collection.id,
-            "path": shown,
+            "path": _with_tilde(collection, asked, path),
             "absolute_path": shown,
             "rename_supported": operation.attempt(lambda files: files.supports_rename),
             "symlink_supported": operation.attempt(lambda files: files.supports_symlinks),
@@ -157,6 +186,14 @@ def ls(request: ServiceRequest) -> Answer:
             "DATA": [file_document(entry, collection) for entry in page],
         }
     )
+
+
+def _with_tilde(collection: Collection, asked: str, path: str) -> str:
+    """Return the path of a listing: from the home directory on, where it was asked for so."""
+    home = collection.home
+    if asked.lstrip("/").partition("/")[0] != "~" or not is_within(path, home):
+        return path.rstrip("/") + "/"
+    return "/~/" + "".join(f"{part}/" for part in path.removeprefix(home).split("/") if part)
 
 
 def _listed(request: ServiceRequest, operation: _Operation, path: str, offset: int, limit: int) -> list[Entry]:
@@ -231,8 +268,8 @@ def _required(value: Any, name: str) -> str:
 
 _OPERATION = "/v0.10/operation/endpoint/{endpoint_id}"
 ROUTES = (
-    Route("GET", f"{_OPERATION}/ls", ls),
-    Route("GET", f"{_OPERATION}/stat", stat),
-    Route("POST", f"{_OPERATION}/mkdir", mkdir),
-    Route("POST", f"{_OPERATION}/rename", rename),
+    Route("GET", f"{_OPERATION}/ls", ls, basis=Basis.QUOTED),
+    Route("GET", f"{_OPERATION}/stat", stat, basis=Basis.RECORDED),
+    Route("POST", f"{_OPERATION}/mkdir", mkdir, basis=Basis.RECORDED),
+    Route("POST", f"{_OPERATION}/rename", rename, basis=Basis.RECORDED),
 )

@@ -59,7 +59,9 @@ def finish(task: Task, now: float, code: str | None, description: str) -> None:
         task.status = "FAILED"
         task.fatal_error = {"code": code, "description": description}
         task.steps_left = task.steps_total - task.steps_succeeded - task.steps_failed - len(task.skipped)
-        task.log(now, code, description, task.canceled_by_admin_message or "", is_error=True)
+        details = "Canceled by the task owner" if code == "CANCELED" and not task.canceled_by_admin else ""
+        if not task.events or task.events[-1].code != code:  # else the error that ends it is told already
+            task.log(now, code, description, task.canceled_by_admin_message or details, is_error=True)
     task.nice_status, task.nice_details = "OK", None
     task.scans.clear()
     task.work.clear()

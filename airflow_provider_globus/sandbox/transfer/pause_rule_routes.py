@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.transfer import pause_rules
 from airflow_provider_globus.sandbox.transfer.documents import result
 from airflow_provider_globus.sandbox.transfer.errors import permission_denied
@@ -60,7 +59,7 @@ def list_rules(request: ServiceRequest) -> Answer:
 
 
 def create_rule(request: ServiceRequest) -> Answer:
-    """`POST /endpoint_manager/pause_rule`, which answers with the rule; its HTTP status is assumed."""
+    """`POST /endpoint_manager/pause_rule`, which answers with the rule."""
     world = request.world
     rule = pause_rules.parse(
         request.json(),
@@ -71,7 +70,7 @@ def create_rule(request: ServiceRequest) -> Answer:
     )
     world.transfer.pause_rules.put(rule)
     _heed(request)
-    return Answer(_document(request, rule), status=201, headers=PROVISIONAL)
+    return Answer(_document(request, rule), status=201)
 
 
 def get_rule(request: ServiceRequest) -> Answer:
@@ -105,10 +104,10 @@ def my_effective_rules(request: ServiceRequest) -> Answer:
 
 _RULE = "/v0.10/endpoint_manager/pause_rule"
 ROUTES = (
-    Route("GET", "/v0.10/endpoint_manager/pause_rule_list", list_rules),
-    Route("POST", _RULE, create_rule),
-    Route("GET", f"{_RULE}/{{rule_id}}", get_rule),
-    Route("PUT", f"{_RULE}/{{rule_id}}", update_rule),
-    Route("DELETE", f"{_RULE}/{{rule_id}}", delete_rule),
-    Route("GET", "/v0.10/endpoint/{endpoint_id}/my_effective_pause_rule_list", my_effective_rules),
+    Route("GET", "/v0.10/endpoint_manager/pause_rule_list", list_rules, basis=Basis.QUOTED),
+    Route("POST", _RULE, create_rule, basis=Basis.QUOTED),
+    Route("GET", f"{_RULE}/{{rule_id}}", get_rule, basis=Basis.QUOTED),
+    Route("PUT", f"{_RULE}/{{rule_id}}", update_rule, basis=Basis.QUOTED),
+    Route("DELETE", f"{_RULE}/{{rule_id}}", delete_rule, basis=Basis.QUOTED),
+    Route("GET", "/v0.10/endpoint/{endpoint_id}/my_effective_pause_rule_list", my_effective_rules, basis=Basis.QUOTED),
 )

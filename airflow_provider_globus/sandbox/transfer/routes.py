@@ -1,4 +1,4 @@
-"""The Transfer service, v0.10: all its routes."""
+"""The Transfer service: all its routes, of v0.10 and v2."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from airflow_provider_globus.sandbox.ratelimit import WINDOW_SECONDS
 from airflow_provider_globus.sandbox.service import Service
 from airflow_provider_globus.sandbox.transfer import (
     access_routes,
+    bookmark_routes,
     endpoint_routes,
     manager_routes,
     operation_routes,
     pause_rule_routes,
+    personal_routes,
     task_routes,
 )
 from airflow_provider_globus.sandbox.transfer.errors import render_error
@@ -28,14 +30,16 @@ def _rate(settings: Settings) -> float | None:
 
 SERVICE = Service(
     name="transfer",
-    prefixes=("/v0.10",),
+    prefixes=("/v0.10", "/v2/bookmarks", "/v2/tunnels", "/v2/stream_access_points"),
     routes=(
         *task_routes.ROUTES,
         *operation_routes.ROUTES,
         *endpoint_routes.ROUTES,
+        *personal_routes.ROUTES,
         *access_routes.ROUTES,
         *manager_routes.ROUTES,
         *pause_rule_routes.ROUTES,
+        *bookmark_routes.ROUTES,
     ),
     render_error=render_error,
     scope=TRANSFER_ALL,
@@ -43,4 +47,5 @@ SERVICE = Service(
     rate_limit=_rate,
     unauthenticated_code="ClientError.AuthenticationFailed",
     forbidden_code="PermissionDenied",
+    says_no_json="Could not parse JSON",
 )

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
 from airflow_provider_globus.sandbox.errors import ServiceError
-from airflow_provider_globus.sandbox.storage import open_storage
+from airflow_provider_globus.sandbox.storage import StorageError, open_storage
 from airflow_provider_globus.sandbox.storage.paths import clean
 from airflow_provider_globus.sandbox.transfer.access import in_force, parse_role, parse_rule
+from airflow_provider_globus.sandbox.transfer.bookmarks import Bookmarks
 from airflow_provider_globus.sandbox.transfer.collections import AccessRule, Collection, Kind, Role
-from airflow_provider_globus.sandbox.transfer.documents import event_document, task_document, task_summary
+from airflow_provider_globus.sandbox.transfer.documents import event_document, managed_task_document, task_summary
 from airflow_provider_globus.sandbox.transfer.engine import Engine
 from airflow_provider_globus.sandbox.transfer.errors import (
     bad_request,
     consent_required,
+    endpoint_deleted,
     endpoint_not_found,
     permission_denied,
     task_not_found,
@@ -51,11 +53,12 @@ class TransferState:
         self.endpoint = Collection(ENDPOINT_ID, "Globus sandbox endpoint", "endpoint", owner_id, username)
         self.collections: dict[str, Collection] = {ENDPOINT_ID: self.endpoint}
         self.tasks: dict[str, Task] = {}
-        self.groups: dict[str, set[str]] = {}
         self.admin_cancels: dict[str, tuple[str, list[Task]]] = {}
         self._by_owner: dict[str, dict[str, Task]] = {}
         self._submissions: dict[str, Task] = {}
         self._recent: dict[str, dict[str, None]] = {}
+        self._deleted: set[str] = set()
+        self.bookmarks = Bookmarks(world.new_id)
         self.pause_rules = PauseRules()
         self.listings = Listings(world.clock)
         self.engine: Engine = Engine(world, self._may, self.pause_rules)
@@ -110,12 +113,17 @@ class TransferState:
         )
         if host is not None:
             collection.host = host if isinstance(host, Collection) else self.find(host)
-            if collection.host.kind != "mapped":
-                raise ValueError(f"The host of a guest collection is a mapped one; {collection.host.name} is not")
+            if collection.host.kind not in ("mapped", "personal"):
+                raise ValueError(
+                    f"The host of a guest collection is a mapped or personal one; {collection.host.name} is not"
+                )
             self.files(collection.host, owner_id).make_parents(collection.base_path)
             collection.root = f"{collection.host.root.rstrip('/')}{collection.base_path}"
-            # Who sets up a sandbox need not ask first; a guest collection is reached only where such are allowed.
-            collection.host.policy.setdefault("allow_guest_collections", True)
+            if collection.is_personal:
+                collection.storage = self.below(collection.host, collection.base_path)
+            else:
+                # Who sets up a sandbox need not ask first; a guest collection is reached only where such are allowed.
+                collection.host.policy.setdefault("allow_guest_collections", True)
             return self.keep(collection)
         collection.root = str(root)
         collection.storage = open_storage(
@@ -127,6 +135,24 @@ class TransferState:
         if kind == "mapped":
             self._world.connect_server.give_gateway(collection, s3_endpoint_url)
         return self.keep(collection)
+
+    def set_up(self, setup_key: str, root: str | os.PathLike[str]) -> Collection:
+        """Do what Globus Connect Personal does on a computer that is given a setup key: a folder gets online."""
+        collection = next((item for item in self.collections.values() if item.setup_key == setup_key), None)
+        if collection is None:
+            raise ValueError("No collection waits for this setup key")
+        collection.root, collection.storage = str(root), open_storage(str(root))
+        collection.connected, collection.setup_key = True, None
+        return collection
+
+    def below(self, collection: Collection, path: str) -> Storage:
+        """Return the files of a personal collection from a folder on.
+
+        :raises StorageError: it is not connected, or has no such folder.
+        """
+        if collection.storage is None or not collection.online:
+            raise StorageError("GC_NOT_CONNECTED", "Globus Connect Personal is not connected", path)
+        return collection.storage if path == "/" else collection.storage.below(path)
 
     def files(self, collection: Collection, identity_id: str) -> Storage:
         """Return the files of a collection as an identity reaches them.
@@ -174,14 +200,19 @@ class TransferState:
     def collection(self, collection_id: str) -> Collection:
         """Return a collection by its id, or refuse as the service does."""
         try:
-            return self.collections[str(uuid.UUID(collection_id))]
-        except (KeyError, ValueError):
+            known = str(uuid.UUID(collection_id))
+            return self.collections[known]
+        except ValueError:
             raise endpoint_not_found(collection_id) from None
+        except KeyError:
+            gone = known in self._deleted
+            raise (endpoint_deleted if gone else endpoint_not_found)(collection_id) from None
 
     def remove_collection(self, collection: Collection) -> None:
         """Forget a collection; its files stay."""
         with self._lock:
             self.collections.pop(collection.id, None)
+            self._deleted.add(collection.id)
 
     def data_access_scope_allowed(self, collection_id: str) -> bool:
         """Tell Auth whether a collection has a `data_access` scope."""
@@ -208,7 +239,7 @@ class TransferState:
 
     def permissions(self, identity_id: str, collection: Collection, path: str) -> str:
         """Return `rw`, `r` or nothing: what an identity may do at a path."""
-        groups = [group for group, members in self.groups.items() if identity_id in members]
+        groups = self._world.groups.groups_of(identity_id)
         granted = collection.permissions_of(identity_id, groups, path, self._world.clock.time())
         if not granted or collection.mapped is None:
             return granted
@@ -257,12 +288,6 @@ class TransferState:
             raise ValueError(error.message) from None
         target.roles[given.id] = given
         return given
-
-    def add_group(self, members: Iterable[str], *, id: str | None = None) -> str:
-        """Make a group known to access rules; returns its id."""
-        group = id or self._world.new_id()
-        self.groups[group] = set(members)
-        return group
 
     def used(self, identity_id: str, collection: Collection) -> None:
         """Remember that someone used a collection, for `recently-used` searches."""
@@ -344,9 +369,9 @@ class TransferState:
         return sorted(found, key=lambda task: task.request_time, reverse=True)
 
     def task_document(self, task_id: str) -> dict[str, Any] | None:
-        """Return a task as its owner sees it, for the sandbox's own pages."""
+        """Return a task as managers see it, for the sandbox's own pages."""
         task = self.tasks.get(task_id)
-        return task_document(task, self._world.clock.time()) if task is not None else None
+        return managed_task_document(task, self._world.clock.time()) if task is not None else None
 
     def task_events(self, task_id: str) -> list[dict[str, Any]]:
         """Return the events of a task, newest first."""
@@ -383,23 +408,25 @@ class TransferState:
     # As every state of the world
 
     def mark(self) -> None:
-        """Remember collections, rules, roles and groups as what `reset` goes back to."""
+        """Remember collections, rules, roles and bookmarks as what `reset` goes back to."""
+        self.bookmarks.mark()
         with self._lock:
-            self._base = ([(item, _copy(item)) for item in self.collections.values()], _copy_groups(self.groups))
+            self._deleted_before = set(self._deleted)
+            self._base = [(item, _copy(item)) for item in self.collections.values()]
 
     def reset(self) -> None:
         """Go back to the marked collections; tasks end and are forgotten, files stay as they are."""
         self.engine.reset()
         self.listings.forget()
         with self._lock:
-            collections, groups = self._base
-            for current, kept in collections:
+            for current, kept in self._base:
                 current.__dict__.update(_copy(kept).__dict__)  # who holds a collection goes on holding it
-            self.collections = {current.id: current for current, _ in collections}
+            self.collections = {current.id: current for current, _ in self._base}
             self._world.connect_server.changed()
-            self.groups = _copy_groups(groups)
             self.tasks, self._by_owner, self._submissions, self._recent = {}, {}, {}, {}
             self.admin_cancels = {}
+            self._deleted = set(self._deleted_before)
+            self.bookmarks.reset()
             self.pause_rules.clear()
 
     def snapshot(self) -> dict[str, Any]:
@@ -420,6 +447,7 @@ class TransferState:
                     for item in self.collections.values()
                 ],
                 "tasks": [task_summary(task) for task in self.tasks.values()],
+                "bookmarks": self.bookmarks.snapshot(),
             }
 
     def close(self) -> None:
@@ -438,7 +466,3 @@ def _copy(collection: Collection) -> Collection:
         rules=dict(collection.rules),
         roles=dict(collection.roles),
     )
-
-
-def _copy_groups(groups: dict[str, set[str]]) -> dict[str, set[str]]:
-    return {group: set(members) for group, members in groups.items()}

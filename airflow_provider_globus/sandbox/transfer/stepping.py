@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ SKIPPABLE = {"FILE_NOT_FOUND", "PERMISSION_DENIED", "AMBIGUOUS_PATH"}
 QUOTA = {"QUOTA_EXCEEDED", "NO_SPACE_LEFT"}
 # Sync levels for which no file need be read.
 _BY_LISTING = (0, 1, 2)
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class Fatal(Exception):
@@ -96,7 +98,8 @@ class Stepper:
         task.faults += 1
         task.nice_status, task.nice_details, task.nice_since = fault.code, details, now
         task.log(now, fault.code, description, details, is_error=True)
-        if task.spec.fail_on_quota_errors and fault.code in QUOTA:
+        missing = task.type == "DELETE" and fault.code == "FILE_NOT_FOUND"
+        if missing or (task.spec.fail_on_quota_errors and fault.code in QUOTA):
             task.steps_failed += not is_scan
             raise Fatal(fault.code, description)
         task.retry.append(step)
@@ -105,7 +108,7 @@ class Stepper:
         """Raise the fault a path of a collection has in store, before anything is tried."""
         if "\r" in path or "\n" in path:
             raise Fault("INVALID_PATH_NAME", "Path contains a line break", collection, path, side)
-        if not collection.connected:
+        if not collection.online:
             raise Fault("GC_NOT_CONNECTED", "Globus Connect Personal is not connected", collection, path, side)
         if need not in self._may(task, collection, path):
             raise Fault("PERMISSION_DENIED", "Path not allowed", collection, path, side)
@@ -265,20 +268,13 @@ class Stepper:
             if is_dir:
                 waiting.extend((join(path, child.name), child) for child in self._files(task, collection).list(path))
 
-    def _globbed(self, files: Storage, pattern: str) -> list[str]:
-        """Return the paths a pattern means; one that matches nothing stays as it is."""
-        paths = ["/"]
-        for part in pattern.strip("/").split("/"):
-            if not any(character in part for character in "*?["):
-                paths = [join(path, part) for path in paths]
-                continue
-            paths = [
-                join(path, entry.name)
-                for path in paths
-                for entry in _entries(files, path)
-                if _matches(entry.name, part)
-            ]
-        return sorted(paths) or [pattern]
+    def _globbed(self, files: Storage, path: str) -> list[str]:
+        """Return the paths meant by a pattern in the last part of a path; one that matches nothing stays as it is."""
+        directory, _, last = path.rpartition("/")
+        if not _is_pattern(last):
+            return [join(directory or "/", _ESCAPED.sub(r"\1", last))]
+        names = [entry.name for entry in _entries(files, directory or "/") if _matches(entry.name, last)]
+        return [join(directory or "/", name) for name in sorted(names)] or [path]
 
     # Doing
 
@@ -335,9 +331,14 @@ def first_steps(items: Iterable[Item]) -> deque[Step]:
     return deque(Step(Action.SCAN, item.source, item.destination, item) for item in items)
 
 
+def _is_pattern(name: str) -> bool:
+    return any(character in _ESCAPED.sub("", name) for character in "*?[")
+
+
 def _matches(name: str, pattern: str) -> bool:
-    """Match as a shell does: hidden names only where the pattern begins with a dot."""
-    return fnmatchcase(name, pattern) and (pattern.startswith(".") or not name.startswith("."))
+    """Match as a shell does: hidden names only where the pattern begins with a dot, and a backslash escapes."""
+    literal = _ESCAPED.sub(lambda found: f"[{found[1]}]" if found[1] in "*?[" else found[1], pattern)
+    return fnmatchcase(name, literal) and (pattern.startswith(".") or not name.startswith("."))
 
 
 def _included(rules: Iterable[FilterRule], name: str, kind: str) -> bool:

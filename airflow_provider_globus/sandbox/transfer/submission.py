@@ -51,7 +51,7 @@ def _transfer(document: Mapping[str, Any], find: Callable[[str], Collection], no
         destination=destination,
         items=items,
         label=label(document),
-        deadline=deadline(document, now),
+        deadline=_future(deadline(document), document, now),
         sync_level=_sync_level(document),
         verify_checksum=_flag(document, "verify_checksum", True),
         preserve_timestamp=_flag(document, "preserve_timestamp", False),
@@ -79,7 +79,7 @@ def _delete(document: Mapping[str, Any], find: Callable[[str], Collection], now:
         destination=None,
         items=tuple(items),
         label=label(document),
-        deadline=deadline(document, now),
+        deadline=_future(deadline(document), document, now),
         verify_checksum=False,
         recursive=_flag(document, "recursive", False),
         ignore_missing=_flag(document, "ignore_missing", False),
@@ -140,14 +140,15 @@ def label(document: Mapping[str, Any]) -> str | None:
     return text
 
 
-def deadline(document: Mapping[str, Any], now: float) -> float | None:
-    """Return the checked deadline of a submission or an update."""
+def deadline(document: Mapping[str, Any]) -> float | None:
+    """Return the deadline of a submission or an update."""
     text = _text(document, "deadline")
-    if not text:
-        return None
-    moment = parse_time(text)
-    if moment <= now:
-        raise bad_request(f"Field 'deadline' must be in the future, got {text}")
+    return parse_time(text) if text else None
+
+
+def _future(moment: float | None, document: Mapping[str, Any], now: float) -> float | None:
+    if moment is not None and moment <= now:
+        raise bad_request(f"Field 'deadline' must be in the future, got {document['deadline']}")
     return moment
 
 

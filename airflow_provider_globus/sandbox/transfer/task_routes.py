@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.transfer import submission
 from airflow_provider_globus.sandbox.transfer.documents import (
     event_document,
@@ -108,7 +108,6 @@ def _accepted(request: ServiceRequest, kind: str, task: Task, *, new: bool) -> A
     return Answer(
         {**answer, "DATA_TYPE": f"{kind}_result"},
         status=202 if new else 200,
-        headers={} if new else PROVISIONAL,
     )
 
 
@@ -154,19 +153,20 @@ def get_task(request: ServiceRequest) -> Answer:
 
 
 def update_task(request: ServiceRequest) -> Answer:
-    """`PUT /task/<id>`: label and deadline, while the task is not done."""
+    """`PUT /task/<id>`: label and deadline, while the task is not done; a deadline in the past ends it."""
     task, document = own_task(request), request.json()
     if unknown := set(document) - {"DATA_TYPE", "label", "deadline"}:
         raise bad_request(f"Only label and deadline of a task can be changed, not {', '.join(sorted(unknown))}")
     label = submission.label(document) if "label" in document else task.label
-    deadline = submission.deadline(document, request.world.clock.time())
+    deadline = submission.deadline(document)
     if task.done:
-        raise ServiceError(409, "Conflict", "The task has completed already", headers=PROVISIONAL)
+        raise ServiceError(409, "Conflict", "The task has completed already")
     task.label = label
     if deadline is not None:
         task.deadline, task.deadline_chosen = deadline, True
         request.world.transfer.engine.reschedule(task)
-    return Answer(result("Updated", "Updated task attributes successfully.", request.request_id, request.path))
+    changed = " and ".join(name for name in ("deadline", "label") if name in document) or "attributes"
+    return Answer(result("Updated", f"Updated task {changed} successfully", request.request_id, request.path))
 
 
 _CANCEL_MESSAGES = {
@@ -182,7 +182,7 @@ def cancel_task(request: ServiceRequest) -> Answer:
     return Answer(
         result(code, _CANCEL_MESSAGES[code], request.request_id, request.path),
         status=202 if code == "CancelAccepted" else 200,
-        headers={} if code == "Canceled" else PROVISIONAL,
+        headers=PROVISIONAL if code == "CancelAccepted" else {},
     )
 
 
@@ -254,15 +254,15 @@ def _own(view: Callable[[ServiceRequest, Task], Answer]) -> Callable[[ServiceReq
 
 _TASK = "/v0.10/task/{task_id}"
 ROUTES = (
-    Route("GET", "/v0.10/submission_id", get_submission_id),
-    Route("POST", "/v0.10/transfer", submit_transfer),
-    Route("POST", "/v0.10/delete", submit_delete),
-    Route("GET", "/v0.10/task_list", task_list),
-    Route("GET", _TASK, get_task),
-    Route("PUT", _TASK, update_task),
-    Route("POST", f"{_TASK}/cancel", cancel_task),
-    Route("GET", f"{_TASK}/event_list", _own(events)),
-    Route("GET", f"{_TASK}/successful_transfers", _own(successful_transfers)),
-    Route("GET", f"{_TASK}/skipped_errors", _own(skipped_errors)),
-    Route("GET", f"{_TASK}/pause_info", _own(pause_info)),
+    Route("GET", "/v0.10/submission_id", get_submission_id, basis=Basis.RECORDED),
+    Route("POST", "/v0.10/transfer", submit_transfer, basis=Basis.RECORDED),
+    Route("POST", "/v0.10/delete", submit_delete, basis=Basis.RECORDED),
+    Route("GET", "/v0.10/task_list", task_list, basis=Basis.RECORDED),
+    Route("GET", _TASK, get_task, basis=Basis.QUOTED),
+    Route("PUT", _TASK, update_task, basis=Basis.QUOTED),
+    Route("POST", f"{_TASK}/cancel", cancel_task, basis=Basis.RECORDED),
+    Route("GET", f"{_TASK}/event_list", _own(events), basis=Basis.QUOTED),
+    Route("GET", f"{_TASK}/successful_transfers", _own(successful_transfers), basis=Basis.QUOTED),
+    Route("GET", f"{_TASK}/skipped_errors", _own(skipped_errors), basis=Basis.QUOTED),
+    Route("GET", f"{_TASK}/pause_info", _own(pause_info), basis=Basis.QUOTED),
 )

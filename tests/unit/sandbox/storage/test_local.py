@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = b"outside"
+TOO_LONG = "/" + "x" * 300
 
 
 @pytest.fixture
@@ -187,3 +188,19 @@ def test_times_and_permissions(jail: LocalStorage) -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must exist"):
         LocalStorage(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda jail: jail.below(TOO_LONG),
+        lambda jail: jail.open_write(TOO_LONG),
+        lambda jail: jail.open_read(TOO_LONG),
+        lambda jail: jail.make_parents(f"{TOO_LONG}/x"),
+        lambda jail: jail.make_link(TOO_LONG, "inside"),
+    ],
+)
+def test_a_name_that_is_too_long_is_a_storage_error(jail: LocalStorage, act: Callable[[LocalStorage], object]) -> None:
+    with pytest.raises(StorageError, match="INVALID_PATH_NAME") as raised:
+        act(jail)
+    assert raised.value.code == "INVALID_PATH_NAME"

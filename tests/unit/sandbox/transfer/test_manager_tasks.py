@@ -58,7 +58,7 @@ def test_a_role_counts_on_the_collection_and_above_it(
     on = {"collection": guest, "host": host, "endpoint": host.host, "group": guest}[place]
     lab.world.transfer.add_role(on, role, bob.id)
     if place == "group":
-        group = lab.world.transfer.add_group([bob.id])
+        group = lab.sandbox.add_group("managers", members=[bob.id]).id
         (given,) = on.roles.values()
         on.roles[given.id] = type(given)(given.id, "group", group, role)
     assert manager.endpoint_manager_get_task(task_id)["status"] == "ACTIVE"

@@ -43,6 +43,27 @@ def test_ls(lab: Lab, data: Collection) -> None:
 
 
 @pytest.mark.parametrize(
+    ("home", "asked", "shown", "absolute"),
+    [
+        ("/", "/~/dir", "/~/dir/", "/dir/"),
+        ("/", "~", "/~/", "/"),
+        ("/dir/", "/~/", "/~/", "/dir/"),
+        ("/dir/", "/~/empty/", "/~/empty/", "/dir/empty/"),
+        ("/dir/", "/~/../", "/", "/"),
+        ("/dir/", "/dir/empty", "/dir/empty/", "/dir/empty/"),
+        ("/dir/", None, "/dir/", "/dir/"),
+        ("/~/dir/", None, "/~/", "/dir/"),
+    ],
+)
+def test_ls_keeps_the_tilde(
+    lab: Lab, data: Collection, home: str, asked: str | None, shown: str, absolute: str
+) -> None:
+    data.default_directory = home
+    found = lab.client().operation_ls(data.id, path=asked) if asked else lab.client().operation_ls(data.id)
+    assert (found["path"], found["absolute_path"]) == (shown, absolute)
+
+
+@pytest.mark.parametrize(
     ("query", "expected"),
     [
         ({}, ["dir", ".hidden", "a.h5", "b.h5", "c.txt"]),

@@ -85,7 +85,7 @@ def test_the_longest_rule_counts(lab: Lab, guest: Collection, bob: Client, refus
 
 @pytest.mark.parametrize("kind", ["all_authenticated_users", "anonymous", "group"])
 def test_rules_for_many(lab: Lab, guest: Collection, bob: Client, kind: str) -> None:
-    group = lab.world.transfer.add_group([bob.id])
+    group = lab.sandbox.add_group("readers", members=[bob.id]).id
     principal = group if kind == "group" else ""
     lab.client().add_endpoint_acl_rule(guest.id, rule(principal, "/open/", principal_type=kind))
     assert reach(lab.client(of=bob), guest, "/open/") == "ok"
@@ -134,7 +134,9 @@ def test_tasks_obey_the_rules_of_guests(lab: Lab, guest: Collection, bob: Client
     lab.faulting(lab.submit(target, guest, ("/open/f", "/open/x"), client=client), "PERMISSION_DENIED")
 
 
-def test_roles(lab: Lab, guest: Collection, bob: Client, refused: Any) -> None:
+def test_roles(lab: Lab, bob: Client, refused: Any) -> None:
+    laptop = lab.collection("laptop", {"open/f": b"1"}, kind="personal")
+    guest = lab.sandbox.add_collection("guest", kind="guest", host=laptop)
     owner, other = lab.client(), lab.client(of=bob)
     given = owner.add_endpoint_role(
         guest.id, {"DATA_TYPE": "role", "principal_type": "identity", "principal": bob.id, "role": "access_manager"}
@@ -152,22 +154,33 @@ def test_roles(lab: Lab, guest: Collection, bob: Client, refused: Any) -> None:
         assert refused(lambda role=role: owner.add_endpoint_role(guest.id, role)).http_status == 400
 
 
+def test_roles_stand_for_others(lab: Lab, guest: Collection, bob: Client) -> None:
+    assert lab.client().get_endpoint(guest.id)["my_effective_roles"] == [
+        "administrator", "access_manager", "activity_manager", "activity_monitor",
+    ]  # fmt: skip
+    assert lab.client(of=bob).get_endpoint(guest.id)["my_effective_roles"] == []
+    lab.world.transfer.add_role(guest, "activity_manager", bob.id)
+    assert lab.client(of=bob).get_endpoint(guest.id)["my_effective_roles"] == ["activity_manager", "activity_monitor"]
+
+
 def test_endpoints(lab: Lab, host: Collection, refused: Any) -> None:
     from airflow_provider_globus.sandbox.transfer.state import ENDPOINT_ID
 
     client = lab.client()
     document = client.get_endpoint(host.id)
     assert (document["entity_type"], document["high_assurance"]) == ("GCSv5_mapped_collection", False)
-    assert document["my_effective_roles"] == ["administrator"]
+    assert document["my_effective_roles"] == ["administrator", "activity_manager", "activity_monitor"]
     assert client.get_endpoint(ENDPOINT_ID)["entity_type"] == "GCSv5_endpoint"
-    assert client.update_endpoint(host.id, {"display_name": "Renamed", "description": "old data"})["code"] == "Updated"
-    assert client.get_endpoint(host.id)["description"] == "old data"
-    assert [item["id"] for item in client.endpoint_search("renamed")] == [host.id]
+    laptop = lab.collection("laptop", kind="personal")
+    changes = {"display_name": "Renamed", "description": "old data"}
+    assert client.update_endpoint(laptop.id, changes)["code"] == "Updated"
+    assert client.get_endpoint(laptop.id)["description"] == "old data"
+    assert [item["id"] for item in client.endpoint_search("renamed")] == [laptop.id]
     for wrong in ({"display_name": ""}, {"display_name": 5}, {"owner_id": "x"}, {"public": "yes"}):
-        assert refused(lambda wrong=wrong: client.update_endpoint(host.id, wrong)).http_status == 400
-    assert client.delete_endpoint(host.id)["code"] == "Deleted"
-    assert refused(lambda: client.get_endpoint(host.id)).code == "EndpointNotFound"
-    assert refused(lambda: client.operation_ls(host.id)).code == "EndpointNotFound"
+        assert refused(lambda wrong=wrong: client.update_endpoint(laptop.id, wrong)).http_status == 400
+    assert client.delete_endpoint(laptop.id)["code"] == "Deleted"
+    assert refused(lambda: client.get_endpoint(laptop.id)).code == "EndpointDeleted"
+    assert refused(lambda: client.operation_ls(laptop.id)).code == "EndpointDeleted"
 
 
 def test_search(lab: Lab, host: Collection, guest: Collection, bob: Client, refused: Any) -> None:

@@ -77,6 +77,32 @@ def test_a_deadline_can_be_moved_while_the_task_runs(lab: Lab) -> None:
     assert (lab.wait(task_id).fatal_error or {})["code"] == "EXPIRED"
 
 
+def test_a_deadline_in_the_past_ends_the_task(lab: Lab) -> None:
+    source, target = lab.collection("source"), lab.collection("target")
+    client = lab.client()
+    task_id = lab.submit(source, target, ("/none", "/none"), client=client)
+    answer = client.update_task(task_id, {"DATA_TYPE": "task", "deadline": "2000-01-01 00:00:06+00:00"})
+    assert answer["message"] == "Updated task deadline successfully"
+    assert (lab.wait(task_id).fatal_error or {})["code"] == "EXPIRED"
+
+
+def test_what_ends_a_task_is_told_once(lab: Lab) -> None:
+    from globus_sdk import DeleteData
+
+    source, target = lab.collection("source"), lab.collection("target")
+    client = lab.client()
+    gone = DeleteData(target.id)
+    gone.add_item("/gone")
+    task = lab.wait(client.submit_delete(gone)["task_id"])
+    events = list(client.task_event_list(task.id))
+    assert [event["code"] for event in events] == ["FILE_NOT_FOUND", "STARTED"]
+    assert "No such file or directory" in events[0]["details"]
+    lab.world.transfer.hold()
+    canceled = lab.submit(source, target, ("/a", "/a"), client=client)
+    client.cancel_task(canceled)
+    assert next(iter(client.task_event_list(canceled)))["details"] == "Canceled by the task owner"
+
+
 @pytest.mark.parametrize("code", ["FILE_NOT_FOUND", "PERMISSION_DENIED", "AMBIGUOUS_PATH"])
 def test_some_source_errors_can_be_skipped(lab: Lab, code: str) -> None:
     source, target = lab.collection("source", {"good": b"1", "bad": b"2"}), lab.collection("target")
@@ -225,11 +251,12 @@ def test_cancel(lab: Lab) -> None:
     assert lab.tree(target) == {"done": b"1"}
 
 
-def test_a_cancel_may_take_its_time(lab: Lab) -> None:
+@pytest.mark.parametrize("task", ["*", "next"])
+def test_a_cancel_may_take_its_time(lab: Lab, task: str) -> None:
     lab.sandbox.clock.freeze()
     source, target = lab.collection("source"), lab.collection("target")
     client = lab.client()
-    lab.sandbox.faults.add(task="*", cancel_seconds=60)
+    lab.sandbox.faults.add(task=task, cancel_seconds=60)
     task_id = lab.submit(source, target, ("/none", "/a"), client=client)
     answer = client.cancel_task(task_id)
     assert (answer["code"], answer.http_status) == ("CancelAccepted", 202)

@@ -294,14 +294,31 @@ def test_deleting(lab: Lab) -> None:
     task = lab.wait(delete("/a", recursive=True))
     assert (task.status, task.files, task.directories) == ("SUCCEEDED", 3, 2)
     assert (lab.folder / "outside/file").exists()
-    lab.faulting(delete("/gone"), "FILE_NOT_FOUND")
+    assert (lab.wait(delete("/gone")).fatal_error or {})["code"] == "FILE_NOT_FOUND"
     assert lab.wait(delete("/gone2", ignore_missing=True)).status == "SUCCEEDED"
     assert lab.wait(delete("/*.tmp", interpret_globs=True)).files == 1
-    lab.faulting(delete("/*.none", interpret_globs=True), "FILE_NOT_FOUND")
+    assert lab.wait(delete("/*.none", interpret_globs=True)).status == "FAILED"
     assert lab.wait(delete("/keep")).status == "SUCCEEDED"
     assert lab.tree(target) == {".two.tmp": b""}
     document = client.get_task(task.id)
     assert (document["type"], document["destination_endpoint_id"]) == ("DELETE", None)
+
+
+def test_patterns_are_read_in_the_last_part_of_a_path_and_can_be_escaped(lab: Lab) -> None:
+    from globus_sdk import DeleteData
+
+    target = lab.collection("target", {"run/a*": b"", "run/ab": b"", "run/[x]": b"", "run/x": b""})
+    client = lab.client()
+
+    def delete(path: str) -> str:
+        data = DeleteData(target.id, interpret_globs=True)
+        data.add_item(path)
+        return str(client.submit_delete(data)["task_id"])
+
+    assert lab.wait(delete("/r*/ab")).status == "FAILED"
+    assert lab.wait(delete(r"/run/\[x\]")).files == 1
+    assert lab.wait(delete(r"/run/?\*")).files == 1
+    assert lab.tree(target) == {"run/ab": b"", "run/x": b""}
 
 
 def test_the_root_of_a_collection_is_never_deleted(lab: Lab) -> None:
