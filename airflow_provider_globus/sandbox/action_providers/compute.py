@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from airflow_provider_globus.sandbox import json_text
 from airflow_provider_globus.sandbox.action_providers.base import (
     ACTIVE,
     FAILED,
@@ -183,7 +184,7 @@ def _payload(task: Mapping[str, Any]) -> str:
 def _keywords(given: Any) -> dict[str, Any]:
     if isinstance(given, str):
         try:
-            given = json.loads(given)
+            given = json_text.read(given.encode())
         except ValueError as error:
             raise ActionRefused(400, "RequestValidationError", f"The keywords are not valid JSON: {error}") from None
     if not isinstance(given, dict):

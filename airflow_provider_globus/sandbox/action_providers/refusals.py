@@ -52,4 +52,5 @@ def consent_details(message: str, scopes: list[str]) -> dict[str, Any]:
         "description": message,
         "required_scope": " ".join(scopes),
         "resolution_url": None,
+        "authorization_parameters": {"session_message": message, "required_scopes": scopes},
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import threading
 from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from typing import Any
 
@@ -23,6 +24,8 @@ MOST_LENGTH = 100_000
 #: Characters and items of all values that one expression makes, those inside others counted every time.
 MOST_PARTS = 1_000_000
 _MOST_BITS = 4096
+
+_reading = threading.Lock()
 
 _TEXT_METHODS = """
     capitalize casefold count endswith find index isalnum isalpha isdecimal isdigit islower isnumeric isspace isupper
@@ -124,8 +127,7 @@ def evaluate(expression: str, state: Mapping[str, Any], field: str = "expression
         "str": _text,
     }
     try:
-        parsed = ast.parse(source, mode="eval").body
-        return _as_json(_Evaluator(names, functions).eval(source, previously_parsed=parsed))
+        return _as_json(_Evaluator(names, functions).eval(source, previously_parsed=_parsed(source)))
     except NamedError:
         raise
     except simpleeval.NameNotDefined as error:
@@ -149,10 +151,16 @@ def problem(expression: str) -> str | None:
     try:
         for path in paths:
             compiled(path)
-        ast.parse(source, mode="eval")
+        _parsed(source)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         return str(getattr(error, "msg", "") or error)
     return None
+
+
+def _parsed(source: str) -> ast.expr:
+    # Runs are in threads, and CPython 3.11 may fail when two of them read source at once (its issue 106905).
+    with _reading:
+        return ast.parse(source, mode="eval").body
 
 
 def prepared(expression: str) -> tuple[str, list[str]]:

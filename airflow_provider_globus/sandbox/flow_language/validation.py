@@ -22,6 +22,7 @@ from airflow_provider_globus.sandbox.flow_language.parameters import (
     bare,
 )
 from airflow_provider_globus.sandbox.flow_language.paths import compiled, reference_problem
+from airflow_provider_globus.sandbox.json_schema import schema_problem
 
 VALUE_ERROR = "value_error"
 
@@ -113,16 +114,10 @@ def check_definition(definition: Any) -> list[Problem]:
 
 def check_input_schema(schema: Any) -> list[Problem]:
     """Return what is wrong with a flow's input schema."""
-    # Imported here: it takes longer to import than a sandbox to start.
-    import jsonschema
-
     if not isinstance(schema, Mapping):
         return [Problem(("input_schema",), "The input schema must be an object", "type_error")]
-    try:
-        jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator).check_schema(dict(schema))
-    except jsonschema.SchemaError as error:
-        return [Problem(("input_schema", *error.absolute_path), error.message)]
-    return []
+    found = schema_problem(schema)
+    return [] if found is None else [Problem(("input_schema", *found.path), found.message)]
 
 
 def _problems(definition: Any) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from globus_sdk.scopes import FlowsScopes
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_globus.sandbox.auth.models import Caller
-    from airflow_provider_globus.sandbox.flows.models import Flow, Run, WebInput
+    from airflow_provider_globus.sandbox.flows.models import Flow, RegisteredApi, Run, WebInput
     from airflow_provider_globus.sandbox.flows.state import FlowsState
     from airflow_provider_globus.sandbox.service import Authorize, ServiceRequest
 
@@ -24,12 +24,18 @@ IDENTITY = "urn:globus:auth:identity:"
 GROUP = "urn:globus:groups:id:"
 PUBLIC, AUTHENTICATED = "public", "all_authenticated_users"
 
+# The JavaScript SDK knows them, the Python SDK does not.
+WEB_INPUT_SCOPES = {
+    name: f"https://auth.globus.org/scopes/{FlowsScopes.client_id}/{name}"
+    for name in ("web_input_view", "web_input_respond")
+}
 _SCOPES = {
     "manage_flows": str(FlowsScopes.manage_flows),
     "view_flows": str(FlowsScopes.view_flows),
     "run": str(FlowsScopes.run),
     "run_status": str(FlowsScopes.run_status),
     "run_manage": str(FlowsScopes.run_manage),
+    **WEB_INPUT_SCOPES,
 }
 
 
@@ -82,11 +88,10 @@ def is_principal(text: object, *, words: Iterable[str] = ()) -> bool:
 
 def is_among(state: FlowsState, identity_id: str, principals: Iterable[str]) -> bool:
     """Tell whether an identity is one of these, or in one of these groups."""
-    groups = state.world.transfer.groups
     for principal in principals:
         if principal in (PUBLIC, AUTHENTICATED, urn_of(identity_id)):
             return True
-        if principal.startswith(GROUP) and identity_id in groups.get(principal.removeprefix(GROUP), set()):
+        if principal.startswith(GROUP) and state.world.groups.is_in(identity_id, principal.removeprefix(GROUP)):
             return True
     return False
 
@@ -128,6 +133,20 @@ def web_input_roles(state: FlowsState, caller: Caller, web_input: WebInput) -> l
     return roles
 
 
+def registered_api_roles(state: FlowsState, caller: Caller, api: RegisteredApi) -> list[str]:
+    """Return the roles of a caller on a registered API, the mightiest first."""
+    held = (("owner", api.owners), ("administrator", api.administrators), ("viewer", api.viewers))
+    return [role for role, principals in held if is_among(state, caller.identity_id, principals)]
+
+
+def registered_api_for(state: FlowsState, caller: Caller, api_id: str) -> RegisteredApi:
+    """Return a registered API that the caller may see."""
+    api = state.registered_apis.get(api_id)
+    if api is None or not registered_api_roles(state, caller, api):
+        raise errors.not_found("Registered API", api_id)
+    return api
+
+
 def flow_for(state: FlowsState, caller: Caller, flow_id: str, permission: str) -> Flow:
     """Return a flow that the caller may view (``VIEW``), run (``RUN``), or change (``UPDATE``, ``DELETE``)."""
     flow = state.flows.get(flow_id)
@@ -142,7 +161,17 @@ def flow_for(state: FlowsState, caller: Caller, flow_id: str, permission: str) -
     }
     if not allowed[permission]:
         raise errors.forbidden("flow", flow_id, permission)
+    require_policy(flow, "resource")
     return flow
+
+
+def require_policy(flow: Flow, what: str, **more: Any) -> None:
+    """Refuse what belongs to a flow with an authentication policy: nobody logs in here, so none is ever met.
+
+    :param more: fields of the error document beside those that say so.
+    """
+    if flow.authentication_policy_id is not None:
+        raise errors.policy_required(flow.authentication_policy_id, what, more)
 
 
 def run_for(state: FlowsState, caller: Caller, run_id: str, permission: str) -> Run:
@@ -153,6 +182,7 @@ def run_for(state: FlowsState, caller: Caller, run_id: str, permission: str) -> 
         raise errors.not_found("Run", run_id)
     if permission == "MANAGE" and not {"run_owner", "run_manager", "flow_run_manager"} & set(roles):
         raise errors.forbidden("run", run_id, permission)
+    require_policy(run.flow, "resource")
     return run
 
 

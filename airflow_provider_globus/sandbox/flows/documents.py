@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.auth.scopes import flow_scope
-from airflow_provider_globus.sandbox.flows.access import flow_roles, run_roles, urn_of, web_input_roles
+from airflow_provider_globus.sandbox.flows.access import (
+    flow_roles,
+    run_roles,
+    urn_of,
+    web_input_roles,
+)
 from airflow_provider_globus.sandbox.flows.models import iso
 
 if TYPE_CHECKING:
@@ -14,10 +19,21 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.flows.state import FlowsState
 
 
+# The one role that a flow's document names has, of two, other names than the list of all.
+_ROLE_NAMES = {"flow_run_manager": "run_manager", "flow_run_monitor": "run_monitor"}
+
+
 def flow_document(state: FlowsState, caller: Caller, flow: Flow) -> dict[str, Any]:
-    """Return a flow as a caller sees it."""
+    """Return a flow as a caller sees it: who may do what with it is shown to its administrators only."""
     roles = flow_roles(state, caller, flow)
     address = f"{state.world.url}/flows/{flow.id}"
+    administers = bool({"flow_owner", "flow_administrator"} & set(roles))
+    viewers, starters = (flow.viewers, flow.starters) if administers else ([], [])
+    administrators = flow.administrators if administers else []
+    given = {
+        "subscription_id": flow.subscription_id,
+        "authentication_policy_id": flow.authentication_policy_id,
+    }
     return {
         "id": flow.id,
         "definition": flow.definition,
@@ -37,22 +53,39 @@ def flow_document(state: FlowsState, caller: Caller, flow: Flow) -> dict[str, An
         "created_at": iso(flow.created_at),
         "updated_at": iso(flow.updated_at),
         "created_by": flow.owner_urn,
-        "user_role": roles[0] if roles else None,
+        "user_role": _ROLE_NAMES.get(roles[0], roles[0]) if roles else None,
         "user_roles": roles,
         "flow_owner": flow.owner_urn,
-        "flow_viewers": flow.viewers,
-        "flow_starters": flow.starters,
-        "flow_administrators": flow.administrators,
-        "run_managers": flow.run_managers,
-        "run_monitors": flow.run_monitors,
-        "visible_to": flow.viewers,
-        "runnable_by": flow.starters,
-        "administered_by": flow.administrators,
+        "flow_viewers": viewers,
+        "flow_starters": starters,
+        "flow_administrators": administrators,
+        "run_managers": flow.run_managers if administers or "flow_run_manager" in roles else [],
+        "run_monitors": flow.run_monitors if administers or "flow_run_manager" in roles else [],
+        "visible_to": viewers,
+        "runnable_by": starters,
+        "administered_by": administrators,
         "action_url": address,
         "flow_url": address,
         "is_high_assurance": False,
-        "subscription_id": flow.subscription_id,
-        "authentication_policy_id": flow.authentication_policy_id,
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+
+def flow_embed(flow: Flow) -> dict[str, Any]:
+    """Return what the document of a run tells about its flow, when asked to."""
+    deleted = {} if flow.deleted_at is None else {"deleted_at": iso(flow.deleted_at)}
+    return {
+        "id": flow.id,
+        "title": flow.title,
+        "subtitle": flow.subtitle,
+        "description": flow.description,
+        "keywords": flow.keywords,
+        "flow_owner": flow.owner_urn,
+        "created_by": flow.owner_urn,
+        "created_at": iso(flow.created_at),
+        "updated_at": iso(flow.updated_at),
+        "globus_auth_scope": flow_scope(flow.id),
+        **deleted,
     }
 
 
@@ -63,8 +96,11 @@ def _roles_of(flow: Flow) -> list[str]:
 
 
 def run_document(state: FlowsState, caller: Caller, run: Run) -> dict[str, Any]:
-    """Return a run as a caller sees it."""
+    """Return a run as a caller sees it: who manages and monitors it is shown to those who manage it only."""
     roles = run_roles(state, caller, run)
+    manages = bool({"run_owner", "run_manager", "flow_run_manager"} & set(roles))
+    managers, monitors = (run.managers, run.monitors) if manages else ([], [])
+    completed = {} if run.completed_at is None else {"completion_time": iso(run.completed_at)}
     return {
         "run_id": run.id,
         "action_id": run.id,
@@ -72,20 +108,20 @@ def run_document(state: FlowsState, caller: Caller, run: Run) -> dict[str, Any]:
         "flow_title": run.flow_title,
         "flow_last_updated": iso(run.flow_updated_at),
         "start_time": iso(run.started_at),
-        "completion_time": iso(run.completed_at),
+        **completed,
         "status": run.status,
         "display_status": run.status,
         "details": run.details,
         "label": run.label,
         "tags": run.tags,
         "run_owner": run.owner_urn,
-        "run_managers": run.managers,
-        "run_monitors": run.monitors,
+        "run_managers": managers,
+        "run_monitors": monitors,
         "user_role": roles[0] if roles else None,
         "user_roles": roles,
         "created_by": run.owner_urn,
-        "manage_by": run.managers,
-        "monitor_by": run.monitors,
+        "manage_by": managers,
+        "monitor_by": monitors,
         "blocking_web_input_id": run.web_input_id,
     }
 
@@ -140,4 +176,28 @@ def registered_api_summary(api: RegisteredApi) -> dict[str, Any]:
         "description": api.description,
         "created_timestamp": iso(api.created_at),
         "updated_timestamp": iso(api.created_at),
+    }
+
+
+def registered_api_document(api: RegisteredApi) -> dict[str, Any]:
+    """Return a registered API: all of a state's input is sent to it, and what it answers is the result."""
+    return {
+        **registered_api_summary(api),
+        "roles": {"owners": api.owners, "administrators": api.administrators, "viewers": api.viewers},
+        "target": api.target,
+        "data_templates": {
+            "request": {"template": {"body": {"$T_ref": "$"}}},
+            "response": {
+                "2XX": {"template": {"$T_ref": "$.body"}, "type": "success"},
+                "default": {
+                    "template": {"cause": {"$T_ref": "$.body"}, "exception": "ActionUnableToRun"},
+                    "type": "failure",
+                },
+            },
+        },
+        "state_input_schema": {"type": "object"},
+        "status": "ACTIVE",
+        "subscription_id": None,
+        "edited_timestamp": None,
+        "scheduled_deletion_timestamp": None,
     }

@@ -19,6 +19,7 @@ FORBIDDEN = "FORBIDDEN"
 _CONFIRMED = {
     UNAUTHENTICATED,
     FORBIDDEN,
+    "AUTHENTICATION_POLICY_REQUIRED",
     "FLOW_INPUT_ERROR",
     "MISSING_SCOPE",
     "NOT_FOUND",
@@ -62,6 +63,25 @@ def forbidden(kind: str, item_id: str, permission: str) -> ServiceError:
 def missing_scope(scopes: Iterable[str]) -> ServiceError:
     """Refuse a token that was made for something else."""
     return ServiceError(403, "MISSING_SCOPE", f"This action requires the following scope: {' or '.join(scopes)}")
+
+
+def policy_required(policy_id: str, what: str, more: Mapping[str, Any]) -> ServiceError:
+    """Refuse what asks for a login that meets a policy.
+
+    :param what: the word for it, such as ``web input``.
+    :param more: further fields of the document.
+    """
+    wanted = {
+        "session_required_policies": [policy_id],
+        "session_message": f"Globus Flows detected an unsatisfied session policy for this {what}.",
+    }
+    return ServiceError(
+        403,
+        "AUTHENTICATION_POLICY_REQUIRED",
+        f"None of the identities in session meet the requirements for the authentication policy of this {what}. "
+        "Reauthenticate as an identity that can meet them.",
+        extra={"code": "AuthenticationPolicyRequired", "authorization_parameters": wanted, **more},
+    )
 
 
 def conflict(run_id: str, status: str, wanted: Sequence[str]) -> ServiceError:

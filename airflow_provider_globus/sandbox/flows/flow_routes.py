@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL
+from airflow_provider_globus.sandbox.auth.scopes import TRANSFER_ALL, flow_scope
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.flow_language.validation import Problem, check_definition, check_input_schema
 from airflow_provider_globus.sandbox.flows import access, errors
@@ -13,10 +13,12 @@ from airflow_provider_globus.sandbox.flows.documents import flow_document
 from airflow_provider_globus.sandbox.flows.lists import page, sorted_by, text_filter, words
 from airflow_provider_globus.sandbox.flows.models import Flow, iso
 from airflow_provider_globus.sandbox.flows.run_request import principal_problems
-from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, ServiceRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from starlette.datastructures import QueryParams
 
     from airflow_provider_globus.sandbox.flows.state import FlowsState
 
@@ -33,6 +35,14 @@ _ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
 _PLAIN = ("title", "definition", "input_schema", "subtitle", "description", "keywords")
 _MORE = ("subscription_id", "authentication_policy_id")
 _FIELDS = (*_PLAIN, *_MORE, *(name for name, _ in _ROLES.values()), "flow_owner", "visible_to", "runnable_by")
+# The names that the service's documentation has for roles to filter by, beside the roles' own.
+_ROLE_FILTERS = {
+    "flow_viewers": "flow_viewer",
+    "flow_starters": "flow_starter",
+    "flow_administrators": "flow_administrator",
+    **dict.fromkeys(("run_manager", "run_managers"), "flow_run_manager"),
+    **dict.fromkeys(("run_monitor", "run_monitors"), "flow_run_monitor"),
+}
 _ORDERED = {
     "id": lambda flow: flow.id,
     "title": lambda flow: flow.title,
@@ -90,17 +100,26 @@ def _check_subscription(state: FlowsState, owner_urn: str, subscription_id: Any)
 
 def _list(request: ServiceRequest) -> Answer:
     state, caller, query = request.world.flows, request.caller, request.query
-    wanted = set(words(query, "filter_roles")) | set(words(query, "filter_role"))
-    sought = str(query.get("filter_fulltext") or "").casefold()
+    wanted = {_ROLE_FILTERS.get(name, name) for name in (*words(query, "filter_roles"), *words(query, "filter_role"))}
     found = []
     for flow in list(state.flows.values()):
         roles = access.flow_roles(state, caller, flow)
-        text = " ".join((flow.id, flow.title, flow.subtitle, flow.description, *flow.keywords)).casefold()
-        if roles and (not wanted or wanted & set(roles)) and all(word in text for word in sought.split()):
+        if roles and (not wanted or wanted & set(roles)) and _fits(query, flow):
             found.append(flow)
-    found = [flow for flow in found if text_filter(query, "filter_title", flow.title)]
     ordered = sorted_by(found, query, _ORDERED, default="updated_at DESC")
     return page(request, "flows", ordered, lambda flow: flow_document(state, caller, flow))
+
+
+def _fits(query: QueryParams, flow: Flow) -> bool:
+    everything = (flow.id, flow.title, flow.subtitle, flow.description, flow.owner_urn, *flow.administrators)
+    return (
+        text_filter(query, "filter_title", flow.title)
+        and text_filter(query, "filter_subtitle", flow.subtitle)
+        and text_filter(query, "filter_description", flow.description)
+        and text_filter(query, "filter_keywords", *flow.keywords)
+        and text_filter(query, "filter_scope_string", flow_scope(flow.id))
+        and text_filter(query, "filter_fulltext", *everything)
+    )
 
 
 def _get(request: ServiceRequest) -> Answer:
@@ -192,11 +211,14 @@ def _problems(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield from check_input_schema(document["input_schema"])
 
 
+_VIEW = access.with_scope("view_flows", "manage_flows")
+_MANAGE = access.with_scope("manage_flows")
+
 ROUTES = (
-    Route("POST", "/flows", _create, authorize=access.with_scope("manage_flows")),
-    Route("GET", "/flows", _list, authorize=access.with_scope("view_flows", "manage_flows")),
-    Route("POST", "/flows/validate", _validate, authorize=access.with_scope("manage_flows")),
-    Route("GET", "/flows/{flow_id}", _get, authorize=access.with_scope("view_flows", "manage_flows")),
-    Route("PUT", "/flows/{flow_id}", _update, authorize=access.with_scope("manage_flows")),
-    Route("DELETE", "/flows/{flow_id}", _delete, authorize=access.with_scope("manage_flows")),
+    Route("POST", "/flows", _create, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("GET", "/flows", _list, authorize=_VIEW, basis=Basis.RECORDED),
+    Route("POST", "/flows/validate", _validate, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("GET", "/flows/{flow_id}", _get, authorize=_VIEW, basis=Basis.RECORDED),
+    Route("PUT", "/flows/{flow_id}", _update, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("DELETE", "/flows/{flow_id}", _delete, authorize=_MANAGE, basis=Basis.RECORDED),
 )

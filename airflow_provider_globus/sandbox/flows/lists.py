@@ -40,10 +40,10 @@ def words(query: QueryParams, name: str) -> list[str]:
     return [word for value in query.getlist(name) for word in value.split(",") if word]
 
 
-def text_filter(query: QueryParams, name: str, value: str) -> bool:
-    """Tell whether a text has what a parameter asks for in it, in any case."""
-    wanted = query.getlist(name)
-    return not wanted or any(text.casefold() in value.casefold() for text in wanted)
+def text_filter(query: QueryParams, name: str, *values: str) -> bool:
+    """Tell whether one of these texts has one of those in it that a parameter asks for, in any case."""
+    wanted = [text.casefold() for value in query.getlist(name) for text in value.split(",") if text]
+    return not wanted or any(text in value.casefold() for text in wanted for value in values)
 
 
 def time_filter(query: QueryParams, name: str, moment: float | None) -> bool:

@@ -40,6 +40,7 @@ class Flow:
     subscription_id: str | None = None
     authentication_policy_id: str | None = None
     alias: str | None = None
+    deleted_at: float | None = None
 
 
 @dataclass
@@ -65,14 +66,15 @@ class LogEntry:
 class Run:
     """A run of a flow, as it was defined when the run started.
 
+    :param flow: the flow as it is now, even when it has been deleted.
     :param owner_id: identity that started it.
     :param client_id: the client through which it did: its consents count.
     """
 
     id: str
+    flow: Flow
     flow_id: str
     flow_title: str
-    flow_description: str
     flow_updated_at: float
     definition: dict[str, Any]
     input_schema: dict[str, Any]
@@ -128,10 +130,16 @@ class WebInput:
 
 @dataclass
 class RegisteredApi:
-    """An API that flows may call by its id."""
+    """An API that flows may call by its id; who may do what with it is in URNs.
+
+    :param target: what is called, in OpenAPI's words.
+    """
 
     id: str
     name: str
     description: str
     created_at: float
-    document: dict[str, Any]
+    target: dict[str, Any]
+    owners: list[str]
+    administrators: list[str] = field(default_factory=list)
+    viewers: list[str] = field(default_factory=list)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_globus.sandbox.flow_language.validation import Problem
 from airflow_provider_globus.sandbox.flows import errors
 from airflow_provider_globus.sandbox.flows.access import is_principal
+from airflow_provider_globus.sandbox.json_schema import findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,15 +52,9 @@ def parse_run_request(document: Mapping[str, Any], flow: Flow) -> RunRequest:
 
 def check_body(flow: Flow, body: Mapping[str, Any]) -> None:
     """Refuse an input that the flow's schema does not allow."""
-    # Imported here: it takes longer to import than a sandbox to start.
-    import jsonschema
-
     given = {key: value for key, value in body.items() if key != "_tokens"}
-    schema = flow.input_schema
-    validator = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)(schema)
-    findings = [(error.json_path, error.message) for error in validator.iter_errors(given)]
-    if findings:
-        raise errors.invalid_input(findings)
+    if found := findings(flow.input_schema, given):
+        raise errors.invalid_input([(item.json_path, item.message) for item in found])
 
 
 def changes_of_run(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.flow_language.validation import Problem
 from airflow_provider_globus.sandbox.flows import access, errors
-from airflow_provider_globus.sandbox.flows.documents import run_document
+from airflow_provider_globus.sandbox.flows.documents import flow_embed, run_document
 from airflow_provider_globus.sandbox.flows.lists import page, sorted_by, text_filter, time_filter, words
 from airflow_provider_globus.sandbox.flows.models import ACTIVE, ENDED, FAILED, INACTIVE, SUCCEEDED
 from airflow_provider_globus.sandbox.flows.run_request import changes_of_run, parse_run_request
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, ServiceRequest
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.flows.models import Run
@@ -24,6 +24,8 @@ _ORDERED = {
     "label": lambda run: run.label,
 }
 _MOST_IN_A_BATCH = 500
+# What a batch may do, and to which fields.
+_BATCH_FIELDS = dict.fromkeys(("set", "add", "remove"), ("tags", "run_managers", "run_monitors"))
 
 
 def _start(request: ServiceRequest) -> Answer:
@@ -52,9 +54,20 @@ def _validate(request: ServiceRequest) -> Answer:
 
 
 def _list(request: ServiceRequest) -> Answer:
+    return _listed(request, "runs", words(request.query, "filter_flow_id"))
+
+
+def _list_of_flow(request: ServiceRequest) -> Answer:
+    """List the runs of one flow, under the name that they have at this older address."""
+    flow = access.flow_for(request.world.flows, request.caller, request.path_params["flow_id"], "VIEW")
+    return _listed(request, "actions", [flow.id])
+
+
+def _listed(request: ServiceRequest, key: str, flows: list[str]) -> Answer:
     state, caller, query = request.world.flows, request.caller, request.query
-    statuses, flows = words(query, "filter_status"), words(query, "filter_flow_id")
-    roles = set(words(query, "filter_roles")) | set(words(query, "filter_role"))
+    statuses = words(query, "filter_status")
+    # The service's documentation has some of them in the plural.
+    roles = {name.removesuffix("s") for name in (*words(query, "filter_roles"), *words(query, "filter_role"))}
     found = []
     for run in list(state.runs.values()):
         held = access.run_roles(state, caller, run)
@@ -70,7 +83,7 @@ def _list(request: ServiceRequest) -> Answer:
         ):
             found.append(run)
     ordered = sorted_by(found, query, _ORDERED, default="start_time DESC")
-    return page(request, "runs", ordered, lambda run: run_document(state, caller, run))
+    return page(request, key, ordered, lambda run: run_document(state, caller, run))
 
 
 def _run(request: ServiceRequest, permission: str) -> Run:
@@ -84,7 +97,7 @@ def _get(request: ServiceRequest) -> Answer:
     run = _run(request, "VIEW")
     document = run_document(request.world.flows, request.caller, run)
     if request.query.get("include_flow_description", "false").lower() == "true":
-        document["flow_description"] = run.flow_description
+        document["flow_description"] = flow_embed(run.flow)
     return Answer(document)
 
 
@@ -118,15 +131,70 @@ def _change(request: ServiceRequest, run: Run, document: dict[str, Any]) -> None
 
 
 def _update_batch(request: ServiceRequest) -> Answer:
-    """Change runs together; not confirmed: the answer's shape."""
+    """Change runs together; what the answer's object holds is not known."""
     document = request.json()
-    run_ids = document.pop("run_ids", None)
-    if not isinstance(run_ids, list) or not 1 <= len(run_ids) <= _MOST_IN_A_BATCH:
-        raise errors.unprocessable([Problem(("run_ids",), f"must be a list of 1 to {_MOST_IN_A_BATCH} ids")])
-    runs = [access.run_for(request.world.flows, request.caller, str(run_id), "MANAGE") for run_id in run_ids]
+    run_ids = _run_ids(document)
+    changes = {name: _batch_changes(name, document.get(name)) for name in _BATCH_FIELDS}
+    again = set(changes["add"]) & set(changes["remove"]) | set(changes["set"]) & {*changes["add"], *changes["remove"]}
+    if again:
+        raise errors.unprocessable([Problem((name,), "may be set, added to or removed from") for name in sorted(again)])
+    runs = [_run_of_batch(request, run_id) for run_id in run_ids]
     for run in runs:
-        _change(request, run, document)
-    return Answer({"run_ids": run_ids}, 202, PROVISIONAL)
+        _change_in_batch(request, run, changes)
+    return Answer({}, 202)
+
+
+def _run_ids(document: dict[str, Any]) -> list[str]:
+    problems = [
+        Problem((name,), "extra fields not permitted", "value_error.extra")
+        for name in document
+        if name not in ("filters", *_BATCH_FIELDS)
+    ]
+    filters = document.get("filters")
+    run_ids = filters.get("run_ids") if isinstance(filters, dict) else None
+    if not isinstance(run_ids, list) or not 1 <= len(run_ids) <= _MOST_IN_A_BATCH:
+        problems.append(Problem(("filters", "run_ids"), f"must be a list of 1 to {_MOST_IN_A_BATCH} ids"))
+    if problems:
+        raise errors.unprocessable(problems)
+    assert isinstance(run_ids, list)
+    return [str(run_id) for run_id in run_ids]
+
+
+def _batch_changes(name: str, given: Any) -> dict[str, Any]:
+    """Return the checked changes of one part of the document: ``set``, ``add`` or ``remove``."""
+    if given is not None and not isinstance(given, dict):
+        raise errors.unprocessable([Problem((name,), "value is not a valid dict", "type_error.dict")])
+    changes = dict(given or {})
+    status = changes.pop("status", None)
+    if status is not None and (name != "set" or status != "cancel"):
+        raise errors.unprocessable([Problem((name, "status"), "must be 'cancel', and in set")])
+    if unknown := [field for field in changes if field not in _BATCH_FIELDS[name]]:
+        raise errors.unprocessable([Problem((name, field), "extra fields not permitted") for field in unknown])
+    return changes_of_run(changes) | ({"status": status} if status else {})
+
+
+def _run_of_batch(request: ServiceRequest, run_id: str) -> Run:
+    try:
+        return access.run_for(request.world.flows, request.caller, run_id, "MANAGE")
+    except ServiceError as error:
+        if error.status != 404:
+            raise
+        # A run that one may not know of is no less refused than one that one may not change.
+        raise errors.forbidden("run", run_id, "MANAGE") from None
+
+
+def _change_in_batch(request: ServiceRequest, run: Run, changes: dict[str, dict[str, Any]]) -> None:
+    state = request.world.flows
+    with state.changed:
+        for name, value in changes["set"].items():
+            if name != "status":
+                setattr(run, name, value)
+        for name, value in changes["add"].items():
+            setattr(run, name, list(dict.fromkeys([*getattr(run, name), *value])))
+        for name, value in changes["remove"].items():
+            setattr(run, name, [item for item in getattr(run, name) if item not in value])
+    if "status" in changes["set"] and not run.ended:
+        state.cancel(run)
 
 
 def _cancel(request: ServiceRequest) -> Answer:
@@ -134,15 +202,17 @@ def _cancel(request: ServiceRequest) -> Answer:
     if run.ended:
         raise errors.conflict(run.id, run.status, [ACTIVE, INACTIVE])
     request.world.flows.cancel(run)
-    return Answer(run_document(request.world.flows, request.caller, run))
+    return Answer(run_document(request.world.flows, request.caller, run), 202)
 
 
 def _resume(request: ServiceRequest) -> Answer:
     run = _run(request, "MANAGE")
     if run.status != INACTIVE:
         raise errors.conflict(run.id, run.status, [INACTIVE])
-    request.world.flows.resume(run)
-    return Answer(run_document(request.world.flows, request.caller, run))
+    # The run does not go on, and perhaps come to stand again, before the answer is made.
+    with request.world.flows.changed:
+        request.world.flows.resume(run)
+        return Answer(run_document(request.world.flows, request.caller, run))
 
 
 def _release(request: ServiceRequest) -> Answer:
@@ -159,21 +229,19 @@ _MANAGE = access.with_scope("run_manage")
 _OWN = access.with_scope()
 
 ROUTES = (
-    Route("POST", "/flows/{flow_id}/run", _start, authorize=_OWN),
-    Route("POST", "/flows/{flow_id}/validate_run", _validate, authorize=_OWN),
-    Route("GET", "/runs", _list, authorize=_STATUS),
-    Route("GET", "/runs/{run_id}", _get, authorize=_STATUS),
-    Route("PUT", "/runs/{run_id}", _update, authorize=_MANAGE),
-    Route("GET", "/runs/{run_id}/definition", _definition, authorize=_STATUS),
-    Route("GET", "/runs/{run_id}/log", _log, authorize=_STATUS),
-    Route("POST", "/runs/{run_id}/cancel", _cancel, authorize=_MANAGE),
-    Route("POST", "/runs/{run_id}/resume", _resume, authorize=_MANAGE),
-    Route("POST", "/runs/{run_id}/release", _release, authorize=_MANAGE),
-    Route("PUT", "/batch/runs", _update_batch, authorize=_MANAGE),
+    Route("POST", "/flows/{flow_id}/run", _start, authorize=_OWN, basis=Basis.RECORDED),
+    Route("POST", "/flows/{flow_id}/validate_run", _validate, authorize=_OWN, basis=Basis.RECORDED),
+    Route("GET", "/runs", _list, authorize=_STATUS, basis=Basis.RECORDED),
+    Route("GET", "/runs/{run_id}", _get, authorize=_STATUS, basis=Basis.RECORDED),
+    Route("PUT", "/runs/{run_id}", _update, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("GET", "/runs/{run_id}/definition", _definition, authorize=_STATUS, basis=Basis.RECORDED),
+    Route("GET", "/runs/{run_id}/log", _log, authorize=_STATUS, basis=Basis.RECORDED),
+    Route("POST", "/runs/{run_id}/cancel", _cancel, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("POST", "/runs/{run_id}/resume", _resume, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("POST", "/runs/{run_id}/release", _release, authorize=_MANAGE, basis=Basis.RECORDED),
+    Route("POST", "/batch/runs", _update_batch, authorize=_MANAGE, basis=Basis.SCHEMA),
     # As older clients ask.
-    Route("GET", "/flows/{flow_id}/runs/{run_id}", _get, authorize=_STATUS),
-    Route("GET", "/flows/{flow_id}/runs/{run_id}/log", _log, authorize=_STATUS),
-    Route("POST", "/flows/{flow_id}/runs/{run_id}/cancel", _cancel, authorize=_MANAGE),
-    Route("POST", "/flows/{flow_id}/runs/{run_id}/resume", _resume, authorize=_MANAGE),
-    Route("POST", "/flows/{flow_id}/{run_id}/resume", _resume, authorize=_MANAGE),
+    Route("GET", "/flows/{flow_id}/runs", _list_of_flow, authorize=_STATUS, basis=Basis.SCHEMA),
+    Route("GET", "/flows/{flow_id}/runs/{run_id}/log", _log, authorize=_STATUS, basis=Basis.SCHEMA),
+    Route("POST", "/flows/{flow_id}/{run_id}/resume", _resume, authorize=_MANAGE, basis=Basis.SCHEMA),
 )

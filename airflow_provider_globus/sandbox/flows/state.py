@@ -7,6 +7,8 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from globus_sdk.scopes import FlowsScopes
+
 from airflow_provider_globus.sandbox.action_providers.base import Action, ActionProvider, ActionRefused
 from airflow_provider_globus.sandbox.action_providers.registry import all_providers, normal_url, provider_for
 from airflow_provider_globus.sandbox.action_providers.user import CallableProvider
@@ -15,7 +17,7 @@ from airflow_provider_globus.sandbox.auth.state import DEFAULT_CLIENT_ID
 from airflow_provider_globus.sandbox.flow_language.execution import Execution
 from airflow_provider_globus.sandbox.flow_language.paths import shown
 from airflow_provider_globus.sandbox.flow_language.validation import check_definition, check_input_schema
-from airflow_provider_globus.sandbox.flows.access import is_among, is_principal, urn_of
+from airflow_provider_globus.sandbox.flows.access import WEB_INPUT_SCOPES, is_among, is_principal, urn_of
 from airflow_provider_globus.sandbox.flows.as_action import FlowProvider
 from airflow_provider_globus.sandbox.flows.engine import Driver, Engine
 from airflow_provider_globus.sandbox.flows.models import (
@@ -60,6 +62,8 @@ class FlowsState:
         self.option_pages: dict[str, Action] = {}
         self._api_calls: dict[str, Callable[[dict[str, Any]], Any]] = {}
         self._engine = Engine()
+        for scope in WEB_INPUT_SCOPES.values():
+            world.auth.scopes.register(scope, FlowsScopes.resource_server)
         for provider in all_providers():
             # Some providers take the scope of the service behind them.
             if world.auth.scopes.resource_server(provider.scope) is None:
@@ -123,7 +127,8 @@ class FlowsState:
     def remove_flow(self, flow_id: str) -> None:
         """Forget a flow; its runs go on."""
         with self.changed:
-            self.flows.pop(flow_id, None)
+            if flow := self.flows.pop(flow_id, None):
+                flow.deleted_at = self.world.clock.time()
         if not any(run.flow_id == flow_id and not run.ended for run in self.runs.values()):
             self.world.auth.forget_identity(flow_id)
 
@@ -143,9 +148,38 @@ class FlowsState:
         """Answer for an action provider's URL; see `GlobusSandbox.add_action_provider`."""
         self.added_providers[normal_url(url)] = _as_provider(provider)
 
-    def add_registered_api(self, name: str, call: Callable[[dict[str, Any]], Any], *, description: str = "") -> str:
-        """Register an API that flows may call, as a function of what they send; return its id."""
-        api = RegisteredApi(self.world.new_id(), name, description, self.world.clock.time(), {})
+    def add_registered_api(
+        self,
+        name: str,
+        call: Callable[[dict[str, Any]], Any],
+        *,
+        description: str = "",
+        owner: str | None = None,
+        viewers: Iterable[str] = (),
+    ) -> str:
+        """Register an API that flows may call, as a function of what they send; return its id.
+
+        :param owner: username or id of an identity; the default client when left out.
+        :param viewers: usernames, ids or URNs.
+        """
+        target = {
+            "type": "openapi",
+            "openapi_version": "3.1",
+            # It is no web service that is called, and so has no address on the web.
+            "destination": {"method": "post", "url": f"python:{call.__module__}.{call.__qualname__}"},
+            "specification": {"summary": name, "responses": {"200": {"description": "What the function returns"}}},
+            "transforms": None,
+            "components": {},
+        }
+        api = RegisteredApi(
+            self.world.new_id(),
+            name,
+            description,
+            self.world.clock.time(),
+            target,
+            owners=[urn_of(self._identity(owner or DEFAULT_CLIENT_ID))],
+            viewers=self._urns(viewers),
+        )
         self.registered_apis[api.id] = api
         self._api_calls[api.id] = call
         return api.id
@@ -188,9 +222,9 @@ class FlowsState:
         now = self.world.clock.time()
         run = Run(
             id=self.world.new_id(),
+            flow=flow,
             flow_id=flow.id,
             flow_title=flow.title,
-            flow_description=flow.description,
             flow_updated_at=flow.updated_at,
             definition=flow.definition,
             input_schema=flow.input_schema,
@@ -300,17 +334,21 @@ class FlowsState:
             if run.ended:
                 return
             run.status = INACTIVE
+            said = details.get("description", "The action is inactive")
+            said = f"Flow run requires user intervention to proceed. For state '{state_name}': {said}"
             run.details = {
                 "code": details.get("code", "Inactive"),
-                "description": details.get("description", "The action is inactive"),
+                "description": said,
                 "state_name": state_name,
                 "action_statuses": [{**action, "state_name": state_name}],
             }
+            parameters = dict(details.get("authorization_parameters") or {})
             if scope := details.get("required_scope"):
-                scope = f"{flow_scope(run.flow_id)}[{scope}]"
-                run.details["required_scope"] = details["required_scope"] = scope
-            if parameters := details.get("authorization_parameters"):
-                run.details["authorization_parameters"] = parameters
+                # What the action needs, the flow has to be given.
+                run.details["required_scope"] = f"{flow_scope(run.flow_id)}[{scope}]"
+                parameters["required_scopes"] = [run.details["required_scope"]]
+            if parameters:
+                run.details["authorization_parameters"] = {**parameters, "session_message": said}
             self.changed.notify_all()
 
     def resume(self, run: Run) -> None:

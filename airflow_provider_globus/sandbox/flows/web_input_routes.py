@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airflow_provider_globus.sandbox.errors import ServiceError
-from airflow_provider_globus.sandbox.flows import access, errors
+from airflow_provider_globus.sandbox.flows import access
 from airflow_provider_globus.sandbox.flows.documents import (
+    registered_api_document,
     registered_api_summary,
     web_input_document,
     web_input_summary,
 )
 from airflow_provider_globus.sandbox.flows.lists import page, sorted_by, words
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, ServiceRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_globus.sandbox.flows.models import WebInput
 
 _ORDERED = {
     "created_timestamp": lambda web_input: web_input.created_at,
     "edited_timestamp": lambda web_input: web_input.closed_at or web_input.created_at,
     "closed_timestamp": lambda web_input: web_input.closed_at or float("inf"),
+}
+_APIS_ORDERED = {
+    "id": lambda api: api.id,
+    "name": lambda api: api.name,
+    "created_timestamp": lambda api: api.created_at,
+    "updated_timestamp": lambda api: api.created_at,
 }
 
 
@@ -38,49 +49,59 @@ def _list(request: ServiceRequest) -> Answer:
         ):
             found.append(web_input)
     ordered = sorted_by(found, query, _ORDERED, default="created_timestamp DESC")
-    return page(request, "web_input_summaries", ordered, lambda item: web_input_summary(state, caller, item))
+    body = page(request, "web_input_summaries", ordered, lambda item: web_input_summary(state, caller, item)).body
+    # Unlike other lists, it says no more than where to go on.
+    return Answer({name: body[name] for name in ("web_input_summaries", "marker")})
+
+
+def _web_input(request: ServiceRequest, *, to_respond: bool = False) -> WebInput:
+    state, caller = request.world.flows, request.caller
+    web_input = access.web_input_for(state, caller, request.path_params["web_input_id"], to_respond=to_respond)
+    summary = web_input_summary(state, caller, web_input)
+    access.require_policy(web_input.run.flow, "web input", web_input_summary=summary)
+    return web_input
 
 
 def _get(request: ServiceRequest) -> Answer:
-    state, caller = request.world.flows, request.caller
-    web_input = access.web_input_for(state, caller, request.path_params["web_input_id"])
-    return Answer(web_input_document(state, caller, web_input))
+    return Answer(web_input_document(request.world.flows, request.caller, _web_input(request)))
 
 
 def _respond(request: ServiceRequest) -> Answer:
-    state, caller = request.world.flows, request.caller
-    web_input = access.web_input_for(state, caller, request.path_params["web_input_id"], to_respond=True)
+    web_input = _web_input(request, to_respond=True)
     response = request.json().get("response")
     value = response.get("value") if isinstance(response, dict) else None
     try:
-        state.respond(web_input, str(value))
+        request.world.flows.respond(web_input, str(value))
     except ValueError as error:
         raise ServiceError(422, "UNPROCESSABLE_ENTITY", str(error)) from None
     return Answer({"status": "ok"})
 
 
 def _list_apis(request: ServiceRequest) -> Answer:
-    apis = list(request.world.flows.registered_apis.values())
-    return page(request, "registered_apis", apis, registered_api_summary)
+    """List those that the caller owns, or has another role on when that is asked for."""
+    state, caller = request.world.flows, request.caller
+    wanted = set(words(request.query, "filter_roles")) or {"owner"}
+    apis = list(state.registered_apis.values())
+    found = [api for api in apis if wanted & set(access.registered_api_roles(state, caller, api))]
+    ordered = sorted_by(found, request.query, _APIS_ORDERED, default="created_timestamp ASC")
+    body = page(request, "registered_apis", ordered, registered_api_summary).body
+    # Unlike in other lists, it is the number of those that are listed.
+    return Answer({**body, "limit": len(body["registered_apis"])})
 
 
 def _get_api(request: ServiceRequest) -> Answer:
-    api_id = request.path_params["api_id"]
-    api = request.world.flows.registered_apis.get(api_id)
-    if api is None:
-        raise errors.not_found("Registered API", api_id)
-    roles = {"owners": [], "administrators": [], "viewers": [access.PUBLIC]}
-    # What the real ones say of their target is not known of a function.
-    return Answer({**registered_api_summary(api), "roles": roles, "status": "ACTIVE", **api.document}, 200, PROVISIONAL)
+    api = access.registered_api_for(request.world.flows, request.caller, request.path_params["api_id"])
+    return Answer(registered_api_document(api))
 
 
-_STATUS = access.with_scope("run_status", "run_manage", "view_flows")
+_LOOK = access.with_scope("web_input_view", "run_status", "run_manage", "view_flows")
+_RESPOND = access.with_scope("web_input_respond", "run_manage", "run")
 _VIEW = access.with_scope("view_flows", "manage_flows")
 
 ROUTES = (
-    Route("GET", "/web_inputs", _list, authorize=_STATUS),
-    Route("GET", "/web_inputs/{web_input_id}", _get, authorize=_STATUS),
-    Route("POST", "/web_inputs/{web_input_id}/respond", _respond, authorize=access.with_scope("run_manage", "run")),
-    Route("GET", "/registered_apis", _list_apis, authorize=_VIEW),
-    Route("GET", "/registered_apis/{api_id}", _get_api, authorize=_VIEW),
+    Route("GET", "/web_inputs", _list, authorize=_LOOK, basis=Basis.RECORDED),
+    Route("GET", "/web_inputs/{web_input_id}", _get, authorize=_LOOK, basis=Basis.RECORDED),
+    Route("POST", "/web_inputs/{web_input_id}/respond", _respond, authorize=_RESPOND, basis=Basis.RECORDED),
+    Route("GET", "/registered_apis", _list_apis, authorize=_VIEW, basis=Basis.RECORDED),
+    Route("GET", "/registered_apis/{api_id}", _get_api, authorize=_VIEW, basis=Basis.RECORDED),
 )

@@ -101,5 +101,5 @@ def _is(state: SearchState, caller: Caller, principal: str) -> bool:
         return False
     if principal in ("all_authenticated_users", IDENTITY + caller.identity_id):
         return True
-    members = state.world.transfer.groups.get(principal.removeprefix(GROUP), set())
-    return principal.startswith(GROUP) and caller.identity_id in members
+    group_id = principal.removeprefix(GROUP)
+    return principal.startswith(GROUP) and state.world.groups.is_in(caller.identity_id, group_id)

@@ -20,11 +20,12 @@ from airflow_provider_globus.sandbox.search.access import (
 )
 from airflow_provider_globus.sandbox.search.models import Entry, Index, Key
 from airflow_provider_globus.sandbox.search.query import compile_filters, compile_query, facets, sort_key
-from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, ServiceRequest
 
 INGEST_BYTES = 10 * 1024 * 1024
 MOST_RESULTS = 10_000
 _DEFAULT_LIMIT = 10
+_MISSING = "Missing data for required field."
 _VERSION = "2017-09-01"
 _FORMAT = "2019-08-27"
 # What would change which results there are, or their order, and is not done here.
@@ -39,12 +40,20 @@ def _ingest(request: ServiceRequest) -> Answer:
     index, document = _writable(request, "ingest"), _bounded_json(request)
     kind, data = document.get("ingest_type"), document.get("ingest_data")
     _check_field_mapping(document.get("field_mapping"))
-    if not isinstance(data, Mapping) or kind not in ("GMetaEntry", "GMetaList"):
-        raise errors.bad_request("ingest_type must be GMetaEntry or GMetaList, with an object as ingest_data")
-    entries = [data] if kind == "GMetaEntry" else data.get("gmeta")
-    if not isinstance(entries, list) or not entries:
-        raise errors.bad_request("gmeta must be a list of at least one entry")
-    return _put_in(request, index, [_entry(item) for item in entries])
+    if kind not in ("GMetaEntry", "GMetaList"):
+        raise errors.bad_request(_MISSING if kind is None else "Must be one of: GMetaEntry, GMetaList.", "ingest_type")
+    if not isinstance(data, Mapping):
+        raise errors.bad_request(_MISSING if data is None else "Must be an object.", "ingest_data")
+    if kind == "GMetaEntry":
+        answer = _put_in(request, index, [_entry(data, "ingest_data")])
+    else:
+        entries = data.get("gmeta")
+        if not isinstance(entries, list) or not entries:
+            raise errors.bad_request("Must be a list of at least one entry.", "ingest_data", "gmeta")
+        where = ("ingest_data", "gmeta")
+        answer = _put_in(request, index, [_entry(item, *where, str(number)) for number, item in enumerate(entries)])
+    # Always 0: it is told before anything is put in.
+    return Answer({**answer.body, "success": True, "num_documents_ingested": 0})
 
 
 def _put_entry(request: ServiceRequest) -> Answer:
@@ -59,18 +68,8 @@ def _bounded_json(request: ServiceRequest) -> dict[str, Any]:
 
 
 def _put_in(request: ServiceRequest, index: Index, entries: list[Entry]) -> Answer:
-    task = request.world.search.submit(index, "INGEST", puts=entries)
-    return Answer(
-        {
-            "@datatype": "GIngestResult",
-            "@version": _VERSION,
-            "acknowledged": True,
-            "success": True,
-            "task_id": task.id,
-            "num_documents_ingested": 0,
-        },
-        202,
-    )
+    task = request.world.search.submit(index, "ingest", puts=entries)
+    return Answer({"acknowledged": True, "task_id": task.id})
 
 
 def _check_field_mapping(mapping: Any) -> None:
@@ -78,17 +77,23 @@ def _check_field_mapping(mapping: Any) -> None:
     if mapping is None:
         return
     if not isinstance(mapping, Mapping) or not all(isinstance(kind, str) for kind in mapping.values()):
-        raise errors.bad_request("field_mapping must be an object of field names and types")
+        raise errors.bad_request("Must be an object of field names and types.", "field_mapping")
 
 
-def _entry(item: Any) -> Entry:
-    if not isinstance(item, Mapping) or not isinstance(item.get("subject"), str) or not item["subject"]:
-        raise errors.bad_request("Each entry must be an object with a subject")
-    if not isinstance(item.get("content"), Mapping):
-        raise errors.bad_request(f"The content of {item['subject']!r} must be an object")
-    seen_by = item.get("visible_to")
+def _entry(item: Any, *where: str) -> Entry:
+    """Return a checked entry; `where` says where in the document it is."""
+    if not isinstance(item, Mapping):
+        raise errors.bad_request("Must be an object.", *where)
+    for name in ("subject", "content", "visible_to"):
+        if item.get(name) is None:
+            raise errors.bad_request(_MISSING, *where, name)
+    if not isinstance(item["subject"], str) or not item["subject"]:
+        raise errors.bad_request("Must be text.", *where, "subject")
+    if not isinstance(item["content"], Mapping):
+        raise errors.bad_request("Must be an object.", *where, "content")
+    seen_by = item["visible_to"]
     if not isinstance(seen_by, list) or not seen_by or not all(map(is_principal, seen_by)):
-        raise errors.bad_request(f"visible_to of {item['subject']!r} must be a list of URNs, or of 'public'")
+        raise errors.bad_request("Must be a list of URNs, or of 'public'.", *where, "visible_to")
     entry_id = item.get("id")
     return Entry(
         subject=item["subject"],
@@ -112,20 +117,20 @@ def _take_out(request: ServiceRequest, index: Index, kind: str, keys: Iterable[K
 def _delete_subject(request: ServiceRequest) -> Answer:
     index, subject = _writable(request, "delete_subject"), _parameter(request, "subject")
     keys = [key for key in list(index.entries) if key[0] == subject]
-    return _take_out(request, index, "DELETE_BY_SUBJECT", keys)
+    return _take_out(request, index, "delete-by-subject", keys)
 
 
 def _delete_entry(request: ServiceRequest) -> Answer:
     index, subject = _writable(request, "delete_entry"), _parameter(request, "subject")
-    return _take_out(request, index, "DELETE_BY_ENTRY", [(subject, request.query.get("entry_id"))])
+    return _take_out(request, index, "delete-by-entry-id", [(subject, request.query.get("entry_id"))])
 
 
 def _batch_delete(request: ServiceRequest) -> Answer:
     index, subjects = _writable(request, "batch_delete_by_subject"), request.json().get("subjects")
     if not isinstance(subjects, list) or not all(isinstance(subject, str) for subject in subjects):
-        raise errors.bad_request("subjects must be a list of text")
+        raise errors.bad_request("Must be a list of text.", "subjects")
     keys = [key for key in list(index.entries) if key[0] in set(subjects)]
-    return _take_out(request, index, "BATCH_DELETE_BY_SUBJECT", keys)
+    return _take_out(request, index, "delete-by-subject", keys)
 
 
 def _delete_by_query(request: ServiceRequest) -> Answer:
@@ -135,7 +140,7 @@ def _delete_by_query(request: ServiceRequest) -> Answer:
     # Pages, order and facets do not change which subjects match.
     query = {name: value for name, value in request.json().items() if name in _DELETES_BY}
     found = {entry.subject for entry in _matching(request, index, _asking(query))}
-    return _take_out(request, index, "DELETE_BY_QUERY", [key for key in list(index.entries) if key[0] in found])
+    return _take_out(request, index, "delete-by-query", [key for key in list(index.entries) if key[0] in found])
 
 
 # Finding
@@ -176,7 +181,8 @@ def _found(request: ServiceRequest, query: Mapping[str, Any]) -> Answer:
     _asking(query)
     offset, limit = _number(query, "offset", 0), _number(query, "limit", _DEFAULT_LIMIT)
     if offset + limit > MOST_RESULTS:
-        raise errors.bad_request(f"offset and limit must not be more than {MOST_RESULTS:,} together; scroll instead")
+        why = f"offset and limit must not be more than {MOST_RESULTS:,} together; scroll instead."
+        raise errors.bad_request(why, "offset")
     contents = [entry.content for _, entries in _subjects(request, index, query) for entry in entries]
     # Facets count what is there before these filters.
     subjects = _subjects(request, index, query, post_filters=True)
@@ -222,7 +228,7 @@ def _start(marker: Any) -> int:
     try:
         return int(base64.urlsafe_b64decode(str(marker)).decode().removeprefix("from:"))
     except (ValueError, binascii.Error):
-        raise errors.bad_request("marker is not one of this scroll") from None
+        raise errors.bad_request("Is not a marker of this scroll.", "marker") from None
 
 
 def _matching(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -> list[Entry]:
@@ -242,7 +248,7 @@ def _matching(request: ServiceRequest, index: Index, query: Mapping[str, Any]) -
 def _asking(query: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a query, or refuse one that asks for nothing."""
     if query.get("q") is None and not query.get("filters"):
-        raise errors.bad_request("q is required when there are no filters")
+        raise errors.bad_request("Required when there are no filters.", "q")
     return query
 
 
@@ -276,13 +282,13 @@ def _result(subject: str, entries: list[Entry]) -> dict[str, Any]:
 def _number(query: Mapping[str, Any], name: str, default: int) -> int:
     value = query.get(name, default)
     if isinstance(value, bool) or not str(value).isdigit():
-        raise errors.bad_request(f"{name} must be a number of at least 0, not {value!r}")
+        raise errors.bad_request(f"Must be a number of at least 0, not {value!r}.", name)
     return int(value)
 
 
 def _parameter(request: ServiceRequest, name: str) -> str:
     if not (value := request.query.get(name)):
-        raise errors.bad_request(f"The parameter {name} is missing")
+        raise errors.bad_request(_MISSING, name, part="query")
     return str(value)
 
 
@@ -303,7 +309,7 @@ def _list_tasks(request: ServiceRequest) -> Answer:
     index = index_for(state, request.path_params["index_id"], status=None)
     require_role(state, request.caller, index, "task_list", "owner", "admin", "writer")
     tasks = [task.document() for task in reversed(list(state.tasks.values())) if task.index_id == index.id]
-    return Answer({"tasks": tasks})
+    return Answer({"index_id": index.id, "tasks": tasks})
 
 
 _INGEST = with_scope("ingest")
@@ -311,18 +317,18 @@ _FIND = with_scope("search", anonymous=True)
 _INDEX = "/v1/index/{index_id}"
 
 ROUTES = (
-    Route("POST", f"{_INDEX}/ingest", _ingest, authorize=_INGEST),
-    Route("GET", f"{_INDEX}/subject", _get_subject, authorize=_FIND),
-    Route("DELETE", f"{_INDEX}/subject", _delete_subject, authorize=_INGEST),
-    Route("POST", f"{_INDEX}/batch_delete_by_subject", _batch_delete, authorize=_INGEST),
-    Route("POST", f"{_INDEX}/delete_by_query", _delete_by_query, authorize=_INGEST),
-    Route("GET", f"{_INDEX}/entry", _get_entry, authorize=_FIND),
-    Route("POST", f"{_INDEX}/entry", _put_entry, authorize=_INGEST),
-    Route("PUT", f"{_INDEX}/entry", _put_entry, authorize=_INGEST),
-    Route("DELETE", f"{_INDEX}/entry", _delete_entry, authorize=_INGEST),
-    Route("GET", f"{_INDEX}/search", _search, authorize=_FIND),
-    Route("POST", f"{_INDEX}/search", _post_search, authorize=_FIND),
-    Route("POST", f"{_INDEX}/scroll", _scroll, authorize=_FIND),
-    Route("GET", "/v1/task/{task_id}", _get_task, authorize=_INGEST),
-    Route("GET", "/v1/task_list/{index_id}", _list_tasks, authorize=_INGEST),
+    Route("POST", f"{_INDEX}/ingest", _ingest, authorize=_INGEST, basis=Basis.QUOTED),
+    Route("GET", f"{_INDEX}/subject", _get_subject, authorize=_FIND, basis=Basis.QUOTED),
+    Route("DELETE", f"{_INDEX}/subject", _delete_subject, authorize=_INGEST, basis=Basis.QUOTED),
+    Route("POST", f"{_INDEX}/batch_delete_by_subject", _batch_delete, authorize=_INGEST, basis=Basis.RECORDED),
+    Route("POST", f"{_INDEX}/delete_by_query", _delete_by_query, authorize=_INGEST, basis=Basis.SCHEMA),
+    Route("GET", f"{_INDEX}/entry", _get_entry, authorize=_FIND, basis=Basis.SCHEMA),
+    Route("POST", f"{_INDEX}/entry", _put_entry, authorize=_INGEST, basis=Basis.SCHEMA),
+    Route("PUT", f"{_INDEX}/entry", _put_entry, authorize=_INGEST, basis=Basis.SCHEMA),
+    Route("DELETE", f"{_INDEX}/entry", _delete_entry, authorize=_INGEST, basis=Basis.SCHEMA),
+    Route("GET", f"{_INDEX}/search", _search, authorize=_FIND, basis=Basis.RECORDED),
+    Route("POST", f"{_INDEX}/search", _post_search, authorize=_FIND, basis=Basis.RECORDED),
+    Route("POST", f"{_INDEX}/scroll", _scroll, authorize=_FIND, basis=Basis.SCHEMA),
+    Route("GET", "/v1/task/{task_id}", _get_task, authorize=_INGEST, basis=Basis.QUOTED),
+    Route("GET", "/v1/task_list/{index_id}", _list_tasks, authorize=_INGEST, basis=Basis.QUOTED),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import ServiceError
+from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
+from airflow_provider_globus.sandbox.provisional import PROVISIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 VERSION = "2017-09-01"
 UNAUTHENTICATED = "Unauthorized.Generic"
 
+_CONFIRMED = {
+    "BadRequest.ValidationError",
+    "Conflict.IncompatibleIndexStatus",
+    "Conflict.LimitExceeded",
+    "Forbidden.Generic",
+    "NotFound.NoSuchIndex",
+    # In the service's documentation of its errors.
+    "BadRequest",
+}
 _GENERIC = ("BadRequest", "NotFound", "InternalError")
 
 
@@ -27,14 +37,41 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
     }
 
 
-def bad_request(message: str, code: str = "BadRequest.ValidationError") -> ServiceError:
-    """Refuse a document or a parameter."""
-    return ServiceError(400, code, message)
+def error_headers(error: ServiceError) -> Mapping[str, str]:
+    """Mark the errors whose code no recording confirms."""
+    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
+
+
+def bad_request(problem: str, *where: str, part: str = "json") -> ServiceError:
+    """Refuse a document, or a parameter of the address.
+
+    :param problem: what is wrong; the service says so in ``error_data``, its message is always the same.
+    :param where: the field, from the outermost one to it; of the whole document when left out.
+    :param part: ``json`` or ``query``.
+    """
+    messages: Any = [problem]
+    for name in reversed((part, *(where or ("_schema",)))):
+        messages = {name: messages}
+    return _error(400, "BadRequest.ValidationError", "Request failed input validation.", {"messages": messages})
 
 
 def index_not_found(index_id: str) -> ServiceError:
     """Refuse an unknown index."""
-    return _error(404, "NotFound.NoSuchIndex", f"There is no index named '{index_id}'")
+    return _error(404, "NotFound.NoSuchIndex", f'There is no search index named "{index_id}"')
+
+
+def too_many_trials(most: int) -> ServiceError:
+    """Refuse an index beyond those that an identity may own without a subscription."""
+    return _error(
+        409,
+        "Conflict.LimitExceeded",
+        "Role limit exceeded",
+        {
+            "cause": "When creating an index, an 'owner' role is created automatically. If this would exceed ownership "
+            "limits, this error is raised instead.",
+            "constraint": f"Cannot create more ownership roles on trial indices than the limit ({most})",
+        },
+    )
 
 
 def subject_not_found(subject: str, entry_id: str | None = None) -> ServiceError:

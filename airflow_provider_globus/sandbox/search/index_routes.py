@@ -14,14 +14,18 @@ from airflow_provider_globus.sandbox.search.access import (
 )
 from airflow_provider_globus.sandbox.search.models import DELETE_PENDING, OPEN
 from airflow_provider_globus.sandbox.search.state import IDENTITY
-from airflow_provider_globus.sandbox.service import Answer, Route, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, ServiceRequest
 
 
 def _create(request: ServiceRequest) -> Answer:
     document, state = request.json(), request.world.search
     name, description = document.get("display_name"), document.get("description", "")
     if not isinstance(name, str) or not name:
-        raise errors.bad_request("display_name must be text")
+        raise errors.bad_request("Must be text.", "display_name")
+    most = request.world.settings.search_trial_indices
+    owned = [index for index in list(state.indexes.values()) if "owner" in roles_on(state, request.caller, index)]
+    if most is not None and len(owned) >= most:
+        raise errors.too_many_trials(most)
     index = state.add_index(name, description=str(description), owner=request.caller.identity_id)
     return Answer(index.document())
 
@@ -39,7 +43,9 @@ def _list(request: ServiceRequest) -> Answer:
 
 
 def _get(request: ServiceRequest) -> Answer:
-    return Answer(index_for(request.world.search, request.path_params["index_id"], status=None).document())
+    state = request.world.search
+    index = index_for(state, request.path_params["index_id"], status=None)
+    return Answer({**index.document(), "permissions": roles_on(state, request.caller, index)})
 
 
 def _update(request: ServiceRequest) -> Answer:
@@ -77,11 +83,11 @@ def _create_role(request: ServiceRequest) -> Answer:
     require_role(state, request.caller, index, "role_create", "owner", "admin")
     name, principal = document.get("role_name"), str(document.get("principal"))
     if name not in ROLES:
-        raise errors.bad_request(f"role_name must be one of {', '.join(ROLES)}")
+        raise errors.bad_request(f"Must be one of: {', '.join(ROLES)}.", "role_name")
     if "@" in principal and (identity := request.world.auth.identity_by_username(principal)):
         principal = IDENTITY + identity.id
     if not is_principal(principal):
-        raise errors.bad_request("principal must be the URN of an identity or group, or a username")
+        raise errors.bad_request("Must be the URN of an identity or group, or a username.", "principal")
     return Answer(state.add_role(index, name, principal).document(index.id))
 
 
@@ -106,13 +112,13 @@ def _delete_role(request: ServiceRequest) -> Answer:
 _ALL = with_scope()
 
 ROUTES = (
-    Route("POST", "/v1/index", _create, authorize=_ALL),
-    Route("GET", "/v1/index_list", _list, authorize=with_scope("search", "ingest")),
-    Route("GET", "/v1/index/{index_id}", _get, authorize=with_scope("search", anonymous=True)),
-    Route("PATCH", "/v1/index/{index_id}", _update, authorize=_ALL),
-    Route("DELETE", "/v1/index/{index_id}", _delete, authorize=_ALL),
-    Route("POST", "/v1/index/{index_id}/reopen", _reopen, authorize=_ALL),
-    Route("POST", "/v1/index/{index_id}/role", _create_role, authorize=_ALL),
-    Route("GET", "/v1/index/{index_id}/role_list", _list_roles, authorize=_ALL),
-    Route("DELETE", "/v1/index/{index_id}/role/{role_id}", _delete_role, authorize=_ALL),
+    Route("POST", "/v1/index", _create, authorize=_ALL, basis=Basis.RECORDED),
+    Route("GET", "/v1/index_list", _list, authorize=with_scope("search", "ingest"), basis=Basis.RECORDED),
+    Route("GET", "/v1/index/{index_id}", _get, authorize=with_scope("search", anonymous=True), basis=Basis.QUOTED),
+    Route("PATCH", "/v1/index/{index_id}", _update, authorize=_ALL, basis=Basis.RECORDED),
+    Route("DELETE", "/v1/index/{index_id}", _delete, authorize=_ALL, basis=Basis.RECORDED),
+    Route("POST", "/v1/index/{index_id}/reopen", _reopen, authorize=_ALL, basis=Basis.RECORDED),
+    Route("POST", "/v1/index/{index_id}/role", _create_role, authorize=_ALL, basis=Basis.RECORDED),
+    Route("GET", "/v1/index/{index_id}/role_list", _list_roles, authorize=_ALL, basis=Basis.RECORDED),
+    Route("DELETE", "/v1/index/{index_id}/role/{role_id}", _delete_role, authorize=_ALL, basis=Basis.RECORDED),
 )

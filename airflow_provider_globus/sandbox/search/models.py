@@ -9,15 +9,20 @@ from typing import Any, TypeAlias
 OPEN, DELETE_PENDING = "open", "delete_pending"
 PENDING, SUCCESS, FAILED = "PENDING", "SUCCESS", "FAILED"
 
-_DESCRIPTIONS = {PENDING: "Task is pending", SUCCESS: "Task succeeded", FAILED: "Task failed"}
+_DESCRIPTIONS = {PENDING: "Task is waiting to start", SUCCESS: "Task succeeded", FAILED: "Task failed"}
 
 #: A subject, and which of its entries.
 Key: TypeAlias = tuple[str, str | None]
 
 
-def date(moment: float | None) -> str | None:
-    """Return a time as indexes and tasks show it."""
-    return None if moment is None else datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%d %H:%M:%S")
+def date(moment: float) -> str:
+    """Return a time as indexes and roles show it."""
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def task_date(moment: float | None) -> str | None:
+    """Return a time as tasks show it."""
+    return None if moment is None else datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @dataclass(frozen=True)
@@ -100,21 +105,19 @@ class SearchTask:
     puts: list[Entry] = field(default_factory=list)
     takes: list[Key] = field(default_factory=list)
     state: str = PENDING
-    message: str = ""
+    message: str | None = None
     completed_at: float | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the task as the service shows it."""
         return {
-            "@datatype": "GSearchTask",
-            "@version": "2017-09-01",
             "task_id": self.id,
             "index_id": self.index_id,
             "task_type": self.kind,
             "state": self.state,
             "state_description": _DESCRIPTIONS[self.state],
             "message": self.message,
-            "creation_date": date(self.created_at),
-            "completion_date": date(self.completed_at),
+            "creation_date": task_date(self.created_at),
+            "completion_date": task_date(self.completed_at),
             "additional_details": None,
         }

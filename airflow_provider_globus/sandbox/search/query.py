@@ -47,7 +47,7 @@ def compile_query(text: str, *, advanced: bool) -> Test:
 def compile_filters(filters: Any) -> Test:
     """Return the test of a query's filters: all must be true."""
     if not isinstance(filters, list):
-        raise bad_request("filters must be a list")
+        raise bad_request("filters must be a list", "filters")
     return _all([_filter(item) for item in filters])
 
 
@@ -63,14 +63,14 @@ def values(content: Any, field: str) -> list[Any]:
 def facets(wanted: Any, contents: Sequence[Content]) -> list[dict[str, Any]]:
     """Return the results of a query's facets."""
     if not isinstance(wanted, list):
-        raise bad_request("facets must be a list")
+        raise bad_request("facets must be a list", "facets")
     return [_facet(facet, contents) for facet in wanted]
 
 
 def sort_key(criteria: Any) -> list[tuple[Callable[[Content], Any], bool]]:
     """Return what to sort by, and whether backwards, the least important last."""
     if not isinstance(criteria, list) or not all(isinstance(c, Mapping) and "field_name" in c for c in criteria):
-        raise bad_request("sort must be a list of objects with a field_name")
+        raise bad_request("sort must be a list of objects with a field_name", "sort")
     return [(_first_value(str(c["field_name"])), str(c.get("order", "asc")) == "desc") for c in criteria]
 
 
@@ -99,7 +99,7 @@ class _Parser:
         """Return the test of the whole."""
         test = self._either()
         if self._position < len(self._tokens):
-            raise bad_request(f"The query has an unexpected {self._tokens[self._position][1]!r}")
+            raise bad_request(f"The query has an unexpected {self._tokens[self._position][1]!r}", "q")
         return test
 
     def _either(self) -> Test:
@@ -122,10 +122,10 @@ class _Parser:
         if self._take("("):
             test = self._either()
             if not self._take(")"):
-                raise bad_request("The query has a bracket that is not closed")
+                raise bad_request("The query has a bracket that is not closed", "q")
             return test
         if self._position >= len(self._tokens) or self._peek() in (*_OPERATORS, ")"):
-            raise bad_request("The query ends where a word should be")
+            raise bad_request("The query ends where a word should be", "q")
         field, text = self._tokens[self._position]
         self._position += 1
         return _matches(field, text)
@@ -146,7 +146,7 @@ def _tokens(text: str) -> Iterator[tuple[str | None, str]]:
     while position < len(text.rstrip()):
         found = _TOKEN.match(text, position)
         if not found or found.end() == position:
-            raise bad_request(f"The query cannot be read at {text[position:]!r}")
+            raise bad_request(f"The query cannot be read at {text[position:]!r}", "q")
         position = found.end()
         if found["bracket"]:
             yield None, found["bracket"]
@@ -212,7 +212,7 @@ def _any(tests: Sequence[Test]) -> Test:
 
 def _filter(item: Any) -> Test:
     if not isinstance(item, Mapping) or "type" not in item:
-        raise bad_request("Each filter must be an object with a type")
+        raise bad_request("Each filter must be an object with a type", "filters")
     kind = item["type"]
     if kind == "not":
         inner = _filter(item.get("filter"))
@@ -224,7 +224,7 @@ def _filter(item: Any) -> Test:
         raise NotServed(f"filters of the type {kind}")
     field = item.get("field_name")
     if not isinstance(field, str):
-        raise bad_request(f"A filter of the type {kind} needs a field_name")
+        raise bad_request(f"A filter of the type {kind} needs a field_name", "filters")
     if kind == "exists":
         return lambda content: bool(values(content, field))
     if kind == "like":
@@ -232,7 +232,7 @@ def _filter(item: Any) -> Test:
         return lambda content: any(fnmatchcase(str(value).casefold(), pattern) for value in values(content, field))
     wanted = item.get("values")
     if not isinstance(wanted, list) or not wanted:
-        raise bad_request(f"A filter of the type {kind} needs values")
+        raise bad_request(f"A filter of the type {kind} needs values", "filters")
     if kind == "match_any":
         return lambda content: any(value in values(content, field) for value in wanted)
     if kind == "match_all":
@@ -242,7 +242,7 @@ def _filter(item: Any) -> Test:
 
 def _within(value: Any, span: Any) -> bool:
     if not isinstance(span, Mapping):
-        raise bad_request("The values of a range must be objects with from and to")
+        raise bad_request("The values of a range must be objects with from and to", "filters")
     bounds = {name: span[name] for name in _BOUNDS if span.get(name, "*") not in ("*", None)}
     try:
         return all(_BOUNDS[name](value, bound) for name, bound in bounds.items())
@@ -252,7 +252,7 @@ def _within(value: Any, span: Any) -> bool:
 
 def _facet(facet: Any, contents: Sequence[Content]) -> dict[str, Any]:
     if not isinstance(facet, Mapping) or not isinstance(facet.get("field_name"), str):
-        raise bad_request("Each facet must be an object with a field_name")
+        raise bad_request("Each facet must be an object with a field_name", "facets")
     kind, field = facet.get("type", "terms"), facet["field_name"]
     found = [value for content in contents for value in values(content, field)]
     result: dict[str, Any] = {
@@ -267,7 +267,7 @@ def _facet(facet: Any, contents: Sequence[Content]) -> dict[str, Any]:
                 counts[value] = counts.get(value, 0) + 1
         size = facet.get("size", 10)
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise bad_request(f"The size of a facet must be a number of at least 1, not {size!r}")
+            raise bad_request(f"The size of a facet must be a number of at least 1, not {size!r}", "facets")
         ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:size]
         bucket = {"@datatype": "GBucket", "@version": _FACET_VERSION}
         return {**result, "buckets": [{**bucket, "value": v, "count": c} for v, c in ordered]}

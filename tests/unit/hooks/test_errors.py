@@ -81,6 +81,17 @@ def test_what_a_service_account_cannot_cure_is_explained(
     assert hint in error.advice
 
 
+def test_what_search_finds_wrong_is_said(globus_sandbox: GlobusSandbox) -> None:
+    index = globus_sandbox.add_search_index("catalogue")
+    client = GlobusHook().search_client(polling=True)
+    entries = [{"subject": "s", "content": {}}, {}]
+    document: dict[str, Any] = {"ingest_type": "GMetaList", "ingest_data": {"gmeta": entries}}
+    with pytest.raises(GlobusBadRequestError) as raised:
+        GlobusHook().call("putting records", client.ingest, index.id, document)
+    assert "ingest_data.gmeta.0.visible_to: Missing data for required field" in str(raised.value)
+    assert raised.value.code == "BadRequest.ValidationError"
+
+
 def test_the_body_is_not_shown_even_in_a_traceback(globus_sandbox: GlobusSandbox) -> None:
     error = answer(globus_sandbox, 403, {"code": "PermissionDenied", "message": "No", "extra": "body-only-text"})
     assert "body-only-text" not in "".join(traceback.format_exception(error))
@@ -100,7 +111,7 @@ def test_the_body_is_not_shown_even_in_a_traceback(globus_sandbox: GlobusSandbox
         (413, 0, None, GlobusBadRequestError, ""),
     ],
 )
-def test_compute_numbers_its_errors(
+def test_compute_has_numbered_its_errors(
     status: int, number: int, name: str | None, cls: type[GlobusError], advice: str, globus_sandbox: GlobusSandbox
 ) -> None:
     body = {"status": "Failed", "code": number, "http_status_code": status, "reason": "So it is", "error_args": []}
@@ -111,6 +122,19 @@ def test_compute_numbers_its_errors(
     assert type(error.value) is cls
     assert getattr(error.value, "code", "") == name
     assert advice in error.value.advice
+
+
+def test_what_compute_says_today(globus_sandbox: GlobusSandbox, tmp_path: Path) -> None:
+    hook, endpoint = GlobusHook(), globus_sandbox.add_compute_endpoint("hpc", folder=tmp_path)
+    missing = globus_sandbox.world.new_id()
+    with pytest.raises(GlobusNotFoundError, match=f"Endpoint {missing} could not be resolved") as not_found:
+        hook.call("looking", hook.compute_client_v2(polling=True).get_endpoint, missing)
+    assert not_found.value.code == "ENDPOINT_NOT_FOUND"
+    with pytest.raises(GlobusBadRequestError, match=r"path\.endpoint_uuid: value is not a valid uuid"):
+        hook.call("looking", hook.compute_client_v2(polling=True).get_endpoint, "seven")
+    with pytest.raises(GlobusBadRequestError, match=r"body\.tasks: field required") as invalid:
+        hook.call("submitting", hook.compute_client_v3().submit, endpoint.id, {})
+    assert invalid.value.code == "SEMANTICALLY_INVALID"
 
 
 def test_what_a_manager_has_paused_is_worth_another_try(globus_sandbox: GlobusSandbox, tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from globus_sdk import AccessTokenAuthorizer, FlowsClient, SpecificFlowClient
 from globus_sdk.scopes import FlowsScopes, GCSCollectionScopes, SpecificFlowScopes, TransferScopes
 from globus_sdk.transport import RetryConfig
 
-from tests.conformance import shapes
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -86,13 +84,3 @@ class Lab:
 @pytest.fixture
 def lab(globus_sandbox: GlobusSandbox) -> Lab:
     return Lab(globus_sandbox)
-
-
-# What a flow's author writes, and what its states make, is different in every flow.
-_FREE = {"definition", "input", "input_schema", "output", "oneOf", "rows", "options", "context"}
-
-
-def lacking(name: str, answer: Any, *, case: str = "default", but: frozenset[str] = frozenset()) -> list[str]:
-    """Return what the SDK's recording of a method has, and an answer has not or has as another type."""
-    found = shapes.lacking(shapes.recorded(f"flows.{name}", case), answer, free=_FREE)
-    return sorted(place for place in found if place.rpartition(".")[2] not in but)

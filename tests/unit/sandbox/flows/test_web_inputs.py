@@ -10,13 +10,16 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from globus_sdk import FlowsAPIError
+from globus_sdk import AccessTokenAuthorizer, FlowsAPIError, FlowsClient
+from globus_sdk.scopes import Scope
+from globus_sdk.transport import RetryConfig
 
 from tests.unit.flows import APPROVAL
-from tests.unit.sandbox.flows.conftest import lacking
 from tests.unit.sandbox.flows.test_flows import refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_globus.sandbox.flows.models import WebInput
     from tests.unit.sandbox.flows.conftest import Lab
 
@@ -42,9 +45,7 @@ def test_a_question_and_its_answer(lab: Lab) -> None:
     client = lab.client(lab.person.id)
     (summary,) = client.list_web_inputs()
     document = client.get_web_input(asked.id)
-    assert lacking("get_web_input", document.data) == []
-    listed = client.list_web_inputs().data
-    assert lacking("list_web_inputs", listed) == []
+    assert set(client.list_web_inputs().data) == {"web_input_summaries", "marker"}
     assert summary["title"] == "Publish?"
     assert summary["run"] == {"id": asked.run.id, "label": "a run"}
     assert document["user_roles"] == ["viewer", "respondent"]
@@ -90,8 +91,30 @@ def test_only_respondents_answer_and_strangers_see_nothing(lab: Lab) -> None:
         refused(raised, 404, "NOT_FOUND", f"No Web Input exists with id value {asked.id}")
 
 
+def test_the_scopes_of_web_inputs_are_enough(lab: Lab) -> None:
+    asked = ask(lab)
+    flows = "https://auth.globus.org/scopes/eec9b274-0c81-4334-bdc2-54e90e689b9a/web_input_"
+    assert lab.world.auth.scopes.resource_server(f"{flows}view") == "flows.globus.org"
+    looks, responds = (client_with(lab, flows + name) for name in ("view", "respond"))
+    assert looks.get_web_input(asked.id)["id"] == asked.id
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: looks.respond_to_web_input(asked.id, asked.options[0].id),
+        lambda: looks.list_runs(),
+    )
+    for call in calls:
+        with pytest.raises(FlowsAPIError) as raised:
+            call()
+        refused(raised, 403, "MISSING_SCOPE", "scope")
+    assert responds.respond_to_web_input(asked.id, asked.options[0].id).data == {"status": "ok"}
+
+
+def client_with(lab: Lab, scope: str) -> FlowsClient:
+    token = lab.token("flows.globus.org", [Scope(scope)], lab.person.id)
+    return FlowsClient(authorizer=AccessTokenAuthorizer(token), retry_config=RetryConfig(max_retries=0))
+
+
 def test_groups_answer(lab: Lab) -> None:
-    group = lab.world.transfer.add_group([lab.other.id])
+    group = lab.sandbox.add_group("reviewers", members=[lab.other.id]).id
     asked = ask(lab, changed(RespondentUrns=[f"urn:globus:groups:id:{group}"]))
     assert lab.client(lab.other.id).respond_to_web_input(asked.id, asked.options[1].id)
 

@@ -10,6 +10,8 @@ from globus_sdk import SearchAPIError, SearchClient
 from tests.unit.sandbox.search.test_search import client, client_of, index, put, subjects
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_globus.sandbox import GlobusSandbox
 
 __all__ = ["client", "index"]
@@ -151,3 +153,18 @@ def test_field_mappings(client: SearchClient, index: str) -> None:
 def test_too_much_at_once(client: SearchClient, index: str) -> None:
     refused(413, lambda: put(client, index, {"big": {"text": "x" * 10 * 1024 * 1024}}))
     refused(404, lambda: client.get_subject(index, "big"))
+
+
+def test_codes_that_nothing_confirms_are_marked(client: SearchClient, index: str) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    calls: tuple[tuple[Callable[[], Any], bool], ...] = (
+        (lambda: client.get_subject(index, "nothing"), True),
+        (lambda: client.get_task(unknown), True),
+        (lambda: client.get_index(unknown), False),
+        (lambda: client.ingest(index, {}), False),
+        (lambda: client.post_search(index, {"q": "x", "boosts": [1]}), False),
+    )
+    for call, marked in calls:
+        with pytest.raises(SearchAPIError) as raised:
+            call()
+        assert ("X-Sandbox-Provisional" in raised.value.headers) == marked
