@@ -66,7 +66,7 @@ class LoopbackServer(uvicorn.Server):
                 log_config=None,
                 log_level="error",
                 access_log=False,
-                date_header=True,
+                date_header=False,
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 ssl_context_factory=None if context is None else lambda config, default: context,

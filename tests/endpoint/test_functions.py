@@ -10,6 +10,7 @@ import pytest
 from globus_compute_sdk import ShellFunction
 from globus_compute_sdk.errors import TaskExecutionFailed
 from globus_compute_sdk.serialize import ComputeSerializer, JSONData, PureSourceTextInspect
+from globus_sdk import ComputeAPIError
 
 if TYPE_CHECKING:
     from globus_compute_sdk import Client
@@ -109,12 +110,16 @@ def test_a_result_that_is_too_big_is_refused(outcome: Outcome) -> None:
         outcome(write_much, 11)
 
 
-def test_a_configuration_the_endpoint_does_not_take_fails_the_task(
-    endpoint_lab: EndpointLab, sdk_client: Client
-) -> None:
+def test_a_configuration_that_the_endpoint_does_not_take(endpoint_lab: EndpointLab, sdk_client: Client) -> None:
+    """The sandbox does not wait for what a real endpoint says of it, which fails the task then."""
     function_id = sdk_client.register_function(add)
     batch = sdk_client.create_batch(user_endpoint_config={"workers": "many"})
     batch.add(function_id, (1,))
+    if endpoint_lab.real is None:
+        with pytest.raises(ComputeAPIError, match="'many' is not of type 'integer'") as refused:
+            sdk_client.batch_run(endpoint_lab.endpoint_id, batch)
+        assert (refused.value.http_status, refused.value.code) == (422, "SEMANTICALLY_INVALID")
+        return
     (task_id,) = sdk_client.batch_run(endpoint_lab.endpoint_id, batch)["tasks"][function_id]
     task = endpoint_lab.wait(task_id)
     assert task.status == "failed"

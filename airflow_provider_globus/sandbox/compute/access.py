@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from airflow_provider_globus.sandbox.compute import errors
+from airflow_provider_globus.sandbox.compute.fields import canonical
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.auth.models import Caller
     from airflow_provider_globus.sandbox.compute.endpoint import ComputeEndpoint
+    from airflow_provider_globus.sandbox.compute.fields import Where
     from airflow_provider_globus.sandbox.compute.models import ComputeFunction, ComputeTask, TaskGroup
     from airflow_provider_globus.sandbox.compute.state import ComputeState
 
 
-def canonical(text: object) -> str:
-    """Return a UUID as the service writes it; what is none is refused."""
-    try:
-        return str(uuid.UUID(str(text)))
-    except ValueError:
-        raise errors.invalid_uuid(text) from None
+def endpoint_for(
+    state: ComputeState, caller: Caller, endpoint_id: str, where: Where = ("path", "endpoint_uuid")
+) -> ComputeEndpoint:
+    """Return an endpoint the caller may use: their own, or a public one.
 
-
-def endpoint_for(state: ComputeState, caller: Caller, endpoint_id: str) -> ComputeEndpoint:
-    """Return an endpoint the caller may use: their own, or a public one."""
-    endpoint = state.endpoints.get(canonical(endpoint_id))
+    :param where: where the request has the id, as with the others.
+    """
+    endpoint = state.endpoints.get(canonical(endpoint_id, where))
     if endpoint is None:
         raise errors.endpoint_not_found(endpoint_id)
     if not (endpoint.public or endpoint.owner_id == caller.identity_id):
@@ -41,19 +39,22 @@ def own_endpoint(state: ComputeState, caller: Caller, endpoint_id: str) -> Compu
 
 
 def function_for(
-    state: ComputeState, caller: Caller, function_id: str, endpoint: ComputeEndpoint | None = None
+    state: ComputeState,
+    caller: Caller,
+    function_id: str,
+    endpoint: ComputeEndpoint | None = None,
+    where: Where = ("path", "function_uuid"),
 ) -> ComputeFunction:
     """Return a function the caller may use: their own, a public or shared one, or one `endpoint` is there for."""
-    function = state.functions.get(canonical(function_id))
+    function = state.functions.get(canonical(function_id, where))
     if function is None:
         raise errors.function_not_found(function_id)
     if endpoint is not None and endpoint.allowed_functions is not None:
         if function.id not in endpoint.allowed_functions:
             raise errors.function_not_permitted(function.id, endpoint.id)
         return function
-    # One sandbox has one set of groups, kept where they are needed most.
-    members = state.world.transfer.groups.get(function.group or "", set())
-    if not (function.public or function.owner == caller.identity_id or caller.identity_id in members):
+    shared = function.public or state.world.groups.is_in(caller.identity_id, function.group or "")
+    if not shared and function.owner != caller.identity_id:
         raise errors.function_forbidden(function_id)
     return function
 
@@ -66,9 +67,11 @@ def own_function(state: ComputeState, caller: Caller, function_id: str) -> Compu
     return function
 
 
-def own_group(state: ComputeState, caller: Caller, group_id: str) -> TaskGroup:
+def own_group(
+    state: ComputeState, caller: Caller, group_id: str, where: Where = ("path", "task_group_uuid")
+) -> TaskGroup:
     """Return a task group of the caller's."""
-    group = state.groups.get(canonical(group_id))
+    group = state.groups.get(canonical(group_id, where))
     if group is None:
         raise errors.group_not_found(group_id)
     if group.owner != caller.identity_id:
@@ -76,7 +79,9 @@ def own_group(state: ComputeState, caller: Caller, group_id: str) -> TaskGroup:
     return group
 
 
-def own_task(state: ComputeState, caller: Caller, task_id: str) -> ComputeTask | None:
+def own_task(
+    state: ComputeState, caller: Caller, task_id: str, where: Where = ("path", "task_uuid")
+) -> ComputeTask | None:
     """Return a task of the caller's; None when there is none of this id, or it is someone else's."""
-    task = state.tasks.get(canonical(task_id))
+    task = state.tasks.get(canonical(task_id, where))
     return task if task is not None and task.owner == caller.identity_id else None

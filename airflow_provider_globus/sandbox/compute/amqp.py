@@ -17,7 +17,8 @@ from airflow_provider_globus.sandbox.compute.amqp_backend import RealEndpointBac
 from airflow_provider_globus.sandbox.compute.amqp_link import AmqpLink
 from airflow_provider_globus.sandbox.compute.amqp_messages import read_heartbeat, read_result, result_message
 from airflow_provider_globus.sandbox.compute.amqp_names import Names, password_of
-from airflow_provider_globus.sandbox.compute.errors import key_error
+from airflow_provider_globus.sandbox.compute.documents import utc
+from airflow_provider_globus.sandbox.compute.errors import endpoint_in_use, endpoint_locked, invalid
 from airflow_provider_globus.sandbox.compute.models import RUNNING
 from airflow_provider_globus.sandbox.errors import ServiceError
 
@@ -39,6 +40,7 @@ _METADATA: dict[str, type] = {
     "hostname": str,
     "local_user": str,
     "endpoint_version": str,
+    "python_version": str,
 }
 _TRANSITIONS = {TaskState.EXEC_START, TaskState.EXEC_END}
 
@@ -98,13 +100,13 @@ class ComputeAmqp:
 
     def register_endpoint(self, caller: Caller, document: dict[str, Any], endpoint_id: str | None) -> dict[str, Any]:
         """Make an endpoint known, or known again by its id; returns the queues it is to use."""
+        allowed = _allowed_functions(document.get("allowed_functions"))
         endpoint = self._new_endpoint(caller, document) if endpoint_id is None else self._known(caller, endpoint_id)
         # One that was never missed may have been away all the same: its first heartbeat has to be news.
         endpoint.go_offline()
         endpoint.public = bool(document.get("public"))
         endpoint.multi_user = bool(document.get("multi_user"))
-        allowed = document.get("allowed_functions")
-        endpoint.allowed_functions = None if allowed is None else frozenset(map(str, allowed))
+        endpoint.allowed_functions = allowed
         endpoint.metadata = _metadata(document.get("metadata"))
         queue = self._names.commands_queue(endpoint.id)
         try:
@@ -116,17 +118,16 @@ class ComputeAmqp:
     def _new_endpoint(self, caller: Caller, document: dict[str, Any]) -> ComputeEndpoint:
         name = document.get("display_name") or document.get("endpoint_name")
         if not isinstance(name, str):
-            raise key_error("endpoint_name")
+            raise invalid(("body", "endpoint_name"), "field required", "value_error.missing")
         # Its schema for user configurations stays with the endpoint, which does the checking.
         return self._state.add_endpoint(name, owner=caller.identity_id, online=False, backend=self._backend)
 
     def _known(self, caller: Caller, endpoint_id: str) -> ComputeEndpoint:
         endpoint = own_endpoint(self._state, caller, endpoint_id)
         if endpoint.id not in self._registered:
-            reason = f"Endpoint {endpoint.id} is one of the sandbox's own"
-            raise ServiceError(409, "ENDPOINT_ALREADY_REGISTERED", reason)
+            raise endpoint_in_use(endpoint.id, "it is one of the sandbox's own")
         if endpoint.locked_until is not None and self._state.world.clock.time() < endpoint.locked_until:
-            raise ServiceError(423, "ENDPOINT_LOCKED", f"Endpoint {endpoint.id} is locked for the time being")
+            raise endpoint_locked(endpoint.id, utc(endpoint.locked_until).isoformat())
         return endpoint
 
     def _backend(self, endpoint: ComputeEndpoint) -> RealEndpointBackend:
@@ -221,6 +222,15 @@ class ComputeAmqp:
         )
         queue = self._names.group_queue(group.id)
         self._link.post(lambda channel: message.publish(channel, "", queue))
+
+
+def _allowed_functions(told: Any) -> frozenset[str] | None:
+    """Return the only functions that an endpoint runs; None is all."""
+    if told is None:
+        return None
+    if not isinstance(told, list) or not all(isinstance(item, str) for item in told):
+        raise invalid(("body", "allowed_functions"), "value is not a valid list", "type_error.list")
+    return frozenset(told)
 
 
 def _metadata(told: Any) -> dict[str, Any]:

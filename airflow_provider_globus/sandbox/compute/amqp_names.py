@@ -52,8 +52,15 @@ class Names:
         """Return what an endpoint that registers is answered."""
         return {
             "endpoint_id": endpoint_id,
-            "command_queue_info": {"connection_url": self._url, "queue": self.commands_queue(endpoint_id)},
+            # By the broker's default exchange, which has no name.
+            "command_queue_info": {
+                "connection_url": self._url,
+                "exchange": "",
+                "queue": self.commands_queue(endpoint_id),
+            },
+            "result_queue_info": self._publishing(self.results_exchange, self.results_queue, endpoint_id),
             "heartbeat_queue_info": self._publishing(self.heartbeats_exchange, self.heartbeats_queue, endpoint_id),
+            "warnings": [],
         }
 
     def user_endpoint_credentials(self, user_endpoint_id: str) -> dict[str, Any]:

@@ -75,7 +75,11 @@ def endpoint_document(endpoint: ComputeEndpoint) -> dict[str, Any]:
     """Return all that is told of an endpoint."""
     engine = "GlobusMPIEngine" if endpoint.mpi else "GlobusComputeEngine"
     return {
-        **endpoint_entry(endpoint),
+        "uuid": endpoint.id,
+        "name": endpoint.name,
+        "display_name": endpoint.name,
+        "high_assurance": False,
+        "subscription_admin_verified": False,
         "multi_user": endpoint.multi_user,
         "public": endpoint.public,
         "endpoint_config": f"display_name: {json.dumps(endpoint.name)}\nengine:\n  type: {engine}",
@@ -85,6 +89,7 @@ def endpoint_document(endpoint: ComputeEndpoint) -> dict[str, Any]:
         "hostname": platform.node(),
         "local_user": _local_user(),
         "ip_address": "127.0.0.1",
+        "python_version": platform.python_version(),
         "endpoint_version": _sdk_version(),
         "sdk_version": _sdk_version(),
         "subscription_uuid": _SUBSCRIPTION_ID,
@@ -153,6 +158,11 @@ def task_summary(task: ComputeTask) -> dict[str, Any]:
     }
 
 
+def utc(seconds: float) -> datetime:
+    """Return a moment of the sandbox's clock."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def timestamp(seconds: float) -> str:
     """Return a moment as Compute writes it: UTC, and not saying so."""
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return utc(seconds).replace(tzinfo=None).isoformat(timespec="microseconds")

@@ -72,12 +72,15 @@ class ComputeEndpoint:
         self._start(task)
 
     def _start(self, task: ComputeTask) -> None:
-        problem = config_problem(task.user_endpoint_config, self.user_config_schema)
+        problem = self.problem(task.user_endpoint_config)
         if problem is None:
             self.backend.run(task)
         else:
-            # Where the real service reports it, too: the endpoint is asked, and cannot start what is to run the task.
             self.state.finish(task.id, exception=problem, provisional=True)
+
+    def problem(self, config: Mapping[str, Any]) -> str | None:
+        """Return why it cannot start what is to run tasks with this ``user_endpoint_config``; None when it can."""
+        return config_problem(config, self.user_config_schema)
 
     @property
     def waiting(self) -> int:

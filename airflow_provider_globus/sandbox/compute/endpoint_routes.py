@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.compute import errors
 from airflow_provider_globus.sandbox.compute.access import endpoint_for, own_endpoint
@@ -14,9 +14,9 @@ from airflow_provider_globus.sandbox.compute.documents import (
     timestamp,
     version_document,
 )
+from airflow_provider_globus.sandbox.compute.fields import document_of
 from airflow_provider_globus.sandbox.errors import NotServed
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.compute.backend import Amqp
@@ -37,7 +37,8 @@ def _list(request: ServiceRequest) -> Answer:
     """List the caller's own endpoints or, with ``role=any``, all they may use."""
     role = request.query.get("role", "owner")
     if role not in ("owner", "any"):
-        raise errors.malformed(f"role must be owner or any, not {role!r}")
+        message = "value is not a valid enumeration member; permitted: 'owner', 'any'"
+        raise errors.invalid(("query", "role"), message, "type_error.enum")
     me = request.caller.identity_id
     return Answer(
         [
@@ -69,12 +70,21 @@ def _delete(request: ServiceRequest) -> Answer:
     return Answer({"result": 302})
 
 
-def _lock(request: ServiceRequest) -> Answer:
-    """Keep an endpoint from registering for a while."""
+def _lock_v2(request: ServiceRequest) -> Answer:
+    endpoint, until = _locked(request)
+    return Answer({"endpoint_id": endpoint.id, "lock_expiration_timestamp": timestamp(until)})
+
+
+def _lock_v3(request: ServiceRequest) -> Answer:
+    endpoint, until = _locked(request)
+    return Answer({"endpoint_id": endpoint.id, "lock_expiration_timestamp": until})
+
+
+def _locked(request: ServiceRequest) -> tuple[ComputeEndpoint, float]:
+    """Keep an endpoint from registering for a while; return until when."""
     endpoint = _own(request)
     endpoint.locked_until = request.world.clock.time() + _LOCK_SECONDS
-    document = {"endpoint_id": endpoint.id, "lock_expiration_timestamp": timestamp(endpoint.locked_until)}
-    return Answer(document, headers=PROVISIONAL)
+    return endpoint, endpoint.locked_until
 
 
 def _allowed_functions(request: ServiceRequest) -> Answer:
@@ -88,13 +98,22 @@ def _allowed_functions(request: ServiceRequest) -> Answer:
     )
 
 
-def _register(request: ServiceRequest) -> Answer:
-    return Answer(_broker(request).register_endpoint(request.caller, request.json(), None))
+def _register_v2(request: ServiceRequest) -> Answer:
+    registration = _registration(request)
+    return Answer({name: registration[name] for name in ("endpoint_id", "command_queue_info", "warnings")})
+
+
+def _register_v3(request: ServiceRequest) -> Answer:
+    return Answer(_registration(request))
+
+
+def _registration(request: ServiceRequest) -> dict[str, Any]:
+    return _broker(request).register_endpoint(request.caller, document_of(request), None)
 
 
 def _update(request: ServiceRequest) -> Answer:
     endpoint_id = request.path_params["endpoint_id"]
-    return Answer(_broker(request).register_endpoint(request.caller, request.json(), endpoint_id))
+    return Answer(_broker(request).register_endpoint(request.caller, document_of(request), endpoint_id))
 
 
 def _result_connection(request: ServiceRequest) -> Answer:
@@ -109,16 +128,16 @@ def _broker(request: ServiceRequest) -> Amqp:
 
 
 ROUTES = (
-    Route("GET", "/v2/version", _version),
-    Route("GET", "/v2/endpoints", _list),
-    Route("POST", "/v2/endpoints", _register),
-    Route("POST", "/v3/endpoints", _register),
-    Route("PUT", "/v3/endpoints/{endpoint_id}", _update),
-    Route("GET", "/v2/endpoints/{endpoint_id}", _get),
-    Route("DELETE", "/v2/endpoints/{endpoint_id}", _delete),
-    Route("GET", "/v2/endpoints/{endpoint_id}/status", _status),
-    Route("POST", "/v2/endpoints/{endpoint_id}/lock", _lock),
-    Route("POST", "/v3/endpoints/{endpoint_id}/lock", _lock),
-    Route("GET", "/v3/endpoints/{endpoint_id}/allowed_functions", _allowed_functions),
-    Route("GET", "/v2/get_amqp_result_connection_url", _result_connection),
+    Route("GET", "/v2/version", _version, basis=Basis.RECORDED),
+    Route("GET", "/v2/endpoints", _list, basis=Basis.RECORDED),
+    Route("POST", "/v2/endpoints", _register_v2, basis=Basis.RECORDED),
+    Route("POST", "/v3/endpoints", _register_v3, basis=Basis.RECORDED),
+    Route("PUT", "/v3/endpoints/{endpoint_id}", _update, basis=Basis.RECORDED),
+    Route("GET", "/v2/endpoints/{endpoint_id}", _get, basis=Basis.RECORDED),
+    Route("DELETE", "/v2/endpoints/{endpoint_id}", _delete, basis=Basis.RECORDED),
+    Route("GET", "/v2/endpoints/{endpoint_id}/status", _status, basis=Basis.RECORDED),
+    Route("POST", "/v2/endpoints/{endpoint_id}/lock", _lock_v2, basis=Basis.RECORDED),
+    Route("POST", "/v3/endpoints/{endpoint_id}/lock", _lock_v3, basis=Basis.RECORDED),
+    Route("GET", "/v3/endpoints/{endpoint_id}/allowed_functions", _allowed_functions, basis=Basis.RECORDED),
+    Route("GET", "/v2/get_amqp_result_connection_url", _result_connection, basis=Basis.RECORDED),
 )

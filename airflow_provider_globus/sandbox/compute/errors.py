@@ -1,7 +1,4 @@
-"""How the Compute service says no: its numbered error codes, their texts, and the shape of its error documents.
-
-A `ServiceError` carries the readable name of a code, for the journal; clients get the number.
-"""
+"""How the Compute service says no: its error codes, their texts, and the shapes of its error documents."""
 
 from __future__ import annotations
 
@@ -14,53 +11,59 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNAUTHENTICATED = "USER_UNAUTHENTICATED"
+FORBIDDEN = "INSUFFICIENT_AUTH_SCOPE"
 
 #: Why a route that needs a broker is not served.
 NO_BROKER = "without an AMQP broker (start the sandbox with amqp_url)"
 
-# As the service publishes them.
-_NUMBERS = {
-    "UNKNOWN_ERROR": 0,
-    UNAUTHENTICATED: 1,
-    "USER_NOT_FOUND": 2,
-    "FUNCTION_NOT_FOUND": 3,
-    "ENDPOINT_NOT_FOUND": 4,
-    "CONTAINER_NOT_FOUND": 5,
-    "TASK_NOT_FOUND": 6,
-    "AUTH_GROUP_NOT_FOUND": 7,
-    "FUNCTION_ACCESS_FORBIDDEN": 8,
-    "ENDPOINT_ACCESS_FORBIDDEN": 9,
-    "FUNCTION_NOT_PERMITTED": 10,
-    "ENDPOINT_ALREADY_REGISTERED": 11,
-    "REQUEST_KEY_ERROR": 16,
-    "REQUEST_MALFORMED": 17,
-    "INTERNAL_ERROR": 18,
-    "ENDPOINT_OUTDATED": 19,
-    "TASK_GROUP_NOT_FOUND": 20,
-    "TASK_GROUP_ACCESS_FORBIDDEN": 21,
-    "INVALID_UUID": 22,
+# The codes here that the service has, as its published error classes and its documentation name them.
+_KNOWN = {
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    "FUNCTION_NOT_FOUND",
+    "ENDPOINT_NOT_FOUND",
+    "TASK_NOT_FOUND",
+    "TASK_GROUP_NOT_FOUND",
+    "FUNCTION_ACCESS_FORBIDDEN",
+    "ENDPOINT_ACCESS_FORBIDDEN",
+    "TASK_GROUP_ACCESS_FORBIDDEN",
+    "FUNCTION_NOT_PERMITTED",
+    "RESOURCE_CONFLICT",
+    "RESOURCE_LOCKED",
+    "BATCH_RUN_TOO_LARGE",
+    "SEMANTICALLY_INVALID",
+    "INTERNAL_ERROR",
 }
-# Codes of the sandbox's own that have a number all the same.
-_SAME_AS = {"BadRequest": "REQUEST_MALFORMED", "InternalError": "INTERNAL_ERROR"}
+# Codes of the sandbox's own that the service has another name for.
+_SAME_AS = {"InternalError": "INTERNAL_ERROR"}
 
 
 def render_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
-    """Return the error document of Compute; a code without a number is an unknown error."""
+    """Return the error document of Compute; `extra` overrides its `error_args` and `detail`.
+
+    The published schemas tell of findings in what was sent in two ways: alone, and with all that other errors have.
+    """
+    detail = error.extra.get("detail", error.message)
+    if isinstance(detail, list) and (resource.startswith("/v2/") or resource.endswith("/allowed_functions")):
+        return {"detail": detail}
     return {
         "status": "Failed",
-        "code": _NUMBERS.get(_SAME_AS.get(error.code, error.code), 0),
+        "code": _SAME_AS.get(error.code, error.code),
         "http_status_code": error.status,
-        "reason": error.message,
+        "detail": detail,
+        # The older name of the same.
+        "reason": detail,
         "error_args": [],
     }
 
 
 def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark the errors whose number nothing confirms."""
-    return {} if error.code in _NUMBERS or isinstance(error, NotServed) else PROVISIONAL
+    """Mark the errors whose code nothing confirms."""
+    known = _SAME_AS.get(error.code, error.code) in _KNOWN
+    return {} if known or isinstance(error, NotServed) else PROVISIONAL
 
 
-def _error(status: int, code: str, reason: str, *args: str) -> ServiceError:
+def _error(status: int, code: str, reason: str, *args: str | int) -> ServiceError:
     return ServiceError(status, code, reason, extra={"error_args": list(args)})
 
 
@@ -90,6 +93,17 @@ def endpoint_forbidden(endpoint_id: str) -> ServiceError:
     return _error(403, "ENDPOINT_ACCESS_FORBIDDEN", f"Unauthorized access to endpoint {endpoint_id}", endpoint_id)
 
 
+def endpoint_in_use(endpoint_id: str, why: str) -> ServiceError:
+    """Refuse to register an endpoint that is something else already."""
+    return _error(409, "RESOURCE_CONFLICT", f"Endpoint {endpoint_id} is already in use: {why}", endpoint_id)
+
+
+def endpoint_locked(endpoint_id: str, until: str) -> ServiceError:
+    """Refuse to register an endpoint that is locked."""
+    reason = f"Endpoint id {endpoint_id} is temporarily locked from registration until {until}"
+    return _error(423, "RESOURCE_LOCKED", reason, endpoint_id)
+
+
 def task_not_found(task_id: str) -> ServiceError:
     """Refuse an unknown task, or one that is someone else's."""
     return _error(404, "TASK_NOT_FOUND", f"Task {task_id} not found", task_id)
@@ -105,29 +119,30 @@ def group_forbidden(group_id: str) -> ServiceError:
     return _error(403, "TASK_GROUP_ACCESS_FORBIDDEN", f"Unauthorized access to Task Group {group_id}", group_id)
 
 
-def invalid_uuid(text: object) -> ServiceError:
-    """Refuse what should be a UUID."""
-    reason = f"{text!r} is not a valid UUID"
-    return _error(400, "INVALID_UUID", reason, reason)
-
-
-def key_error(name: str) -> ServiceError:
-    """Refuse a document that lacks a field."""
-    return _error(400, "REQUEST_KEY_ERROR", f"Missing key in JSON request - '{name}'", name)
-
-
-def malformed(what: str) -> ServiceError:
-    """Refuse a document with a field that cannot be."""
-    return _error(400, "REQUEST_MALFORMED", f"Request Malformed. Missing critical information: {what}", what)
-
-
 def too_large(size: int, limit: int) -> ServiceError:
     """Refuse a submission that is too big."""
-    return ServiceError(413, "PAYLOAD_TOO_LARGE", f"The request has {size} bytes; {limit} are allowed in a submission")
+    reason = f"Batch submission is too large: {size} bytes > {limit} bytes"
+    return _error(413, "BATCH_RUN_TOO_LARGE", reason, size, limit)
+
+
+def config_refused(problem: str) -> ServiceError:
+    """Refuse a submission whose ``user_endpoint_config`` its endpoint cannot use."""
+    return _error(422, "SEMANTICALLY_INVALID", f"Request payload failed validation: {problem}")
+
+
+def invalid(where: tuple[str | int, ...], message: str, kind: str) -> ServiceError:
+    """Refuse what was sent, as the schema of the request does.
+
+    :param where: the way to it, from ``body``, ``path`` or ``query``.
+    :param kind: such as ``type_error.uuid``.
+    """
+    finding = {"loc": list(where), "msg": message, "type": kind}
+    text = f"{'.'.join(map(str, where))}: {message}"
+    return ServiceError(422, "SEMANTICALLY_INVALID", text, extra={"detail": [finding]})
 
 
 def nothing_to_do() -> ServiceError:
     """Refuse a submission without tasks."""
-    refusal = malformed("tasks must hold at least one task")
+    refusal = invalid(("body", "tasks"), "ensure this value has at least 1 items", "value_error.list.min_items")
     refusal.headers |= PROVISIONAL  # nobody has seen the real service refuse it
     return refusal

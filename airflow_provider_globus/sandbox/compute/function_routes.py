@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.compute import errors
-from airflow_provider_globus.sandbox.compute.access import canonical, function_for, own_function
+from airflow_provider_globus.sandbox.compute.access import function_for, own_function
 from airflow_provider_globus.sandbox.compute.documents import function_document
+from airflow_provider_globus.sandbox.compute.fields import canonical, document_of, required
 from airflow_provider_globus.sandbox.compute.models import ComputeFunction
 from airflow_provider_globus.sandbox.errors import NotServed
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _register(request: ServiceRequest) -> Answer:
-    document = request.json()
+    document = document_of(request)
     if document.get("ha_endpoint_id"):
         raise NotServed("functions for high-assurance endpoints (ha_endpoint_id)")
     function = ComputeFunction(
@@ -29,7 +30,7 @@ def _register(request: ServiceRequest) -> Answer:
         serialized=document.get("serialized") is not False,
         description=document.get("description"),
         public=document.get("public") is True,
-        group=canonical(document["group"]) if document.get("group") else None,
+        group=canonical(document["group"], ("body", "group")) if document.get("group") else None,
         # Version 2 of the API and version 3 call it differently.
         metadata=document.get("meta") or document.get("metadata") or {},
     )
@@ -38,11 +39,11 @@ def _register(request: ServiceRequest) -> Answer:
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
-    if name not in document:
-        raise errors.key_error(name)
-    value = document[name]
-    if not isinstance(value, str) or not value:
-        raise errors.malformed(f"{name} must be a text that is not empty")
+    value = required(document, name, str)
+    if not value:
+        raise errors.invalid(
+            ("body", name), "ensure this value has at least 1 characters", "value_error.any_str.min_length"
+        )
     return value
 
 
@@ -58,8 +59,8 @@ def _delete(request: ServiceRequest) -> Answer:
 
 
 ROUTES = (
-    Route("POST", "/v2/functions", _register),
-    Route("POST", "/v3/functions", _register),
-    Route("GET", "/v2/functions/{function_id}", _get),
-    Route("DELETE", "/v2/functions/{function_id}", _delete),
+    Route("POST", "/v2/functions", _register, basis=Basis.RECORDED),
+    Route("POST", "/v3/functions", _register, basis=Basis.RECORDED),
+    Route("GET", "/v2/functions/{function_id}", _get, basis=Basis.RECORDED),
+    Route("DELETE", "/v2/functions/{function_id}", _delete, basis=Basis.RECORDED),
 )

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from globus_sdk.scopes import ComputeScopes
 
 from airflow_provider_globus.sandbox.compute import endpoint_routes, function_routes, task_routes
-from airflow_provider_globus.sandbox.compute.errors import UNAUTHENTICATED, error_headers, render_error
+from airflow_provider_globus.sandbox.compute.errors import FORBIDDEN, UNAUTHENTICATED, error_headers, render_error
 from airflow_provider_globus.sandbox.service import Service
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.world import Settings
 
-_V2 = ("submit", "endpoints", "functions", "tasks", "batch_status", "taskgroup", "version", "get_amqp")
+_V2 = (
+    "submit", "endpoints", "functions", "tasks", "batch_status", "taskgroup", "version", "get_amqp",
+    "authenticate", "containers", "stats",
+)  # fmt: skip
 
 
 def _rate(settings: Settings) -> float | None:
@@ -30,5 +33,5 @@ SERVICE = Service(
     resource_server=ComputeScopes.resource_server,
     rate_limit=_rate,
     unauthenticated_code=UNAUTHENTICATED,
-    forbidden_code=UNAUTHENTICATED,
+    forbidden_code=FORBIDDEN,
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.compute import errors
 from airflow_provider_globus.sandbox.compute.access import endpoint_for, function_for, own_group
+from airflow_provider_globus.sandbox.compute.fields import checked, optional, required, texts
 from airflow_provider_globus.sandbox.errors import NotServed
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.compute.endpoint import ComputeEndpoint
     from airflow_provider_globus.sandbox.compute.models import ComputeFunction, TaskGroup
     from airflow_provider_globus.sandbox.compute.state import ComputeState
-
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,26 @@ def read_v3(state: ComputeState, caller: Caller, endpoint_id: str, document: Map
     """Read a submission to one endpoint: for each function, the payloads of its tasks."""
     endpoint = endpoint_for(state, caller, endpoint_id)
     calls = []
-    for function_id, payloads in _required(document, "tasks", dict).items():
-        if not isinstance(payloads, list):
-            raise errors.malformed(f"tasks of function {function_id} must be a list")
-        function = function_for(state, caller, function_id, endpoint)
-        calls += [Call(function, endpoint, _payload(item)) for item in payloads]
+    for function_id, payloads in required(document, "tasks", dict).items():
+        where = ("body", "tasks", function_id)
+        payloads = texts(checked(payloads, list, where), where)
+        function = function_for(state, caller, function_id, endpoint, ("body", "tasks", "__key__"))
+        calls += [Call(function, endpoint, payload) for payload in payloads]
     return _submission(state, caller, calls, document, queue_field="create_queue")
 
 
 def read_v2(state: ComputeState, caller: Caller, document: Mapping[str, Any]) -> Submission:
     """Read a submission to any endpoints: a list of function, endpoint and payload."""
     calls = []
-    for item in _required(document, "tasks", list):
-        if not isinstance(item, list) or len(item) != 3:
-            raise errors.malformed("each of tasks must be [function id, endpoint id, payload]")
+    for number, item in enumerate(required(document, "tasks", list)):
+        where = ("body", "tasks", number)
+        item = checked(item, list, where)
+        if len(item) != 3:
+            raise errors.invalid(where, f"wrong tuple length {len(item)}, expected 3", "value_error.tuple.length")
         function_id, endpoint_id, payload = item
-        endpoint = endpoint_for(state, caller, endpoint_id)
-        calls.append(Call(function_for(state, caller, function_id, endpoint), endpoint, _payload(payload)))
+        endpoint = endpoint_for(state, caller, endpoint_id, (*where, 1))
+        function = function_for(state, caller, function_id, endpoint, (*where, 0))
+        calls.append(Call(function, endpoint, checked(payload, str, (*where, 2))))
     return _submission(state, caller, calls, document, queue_field="create_websocket_queue")
 
 
@@ -76,43 +78,23 @@ def _submission(
 ) -> Submission:
     if not calls:
         raise errors.nothing_to_do()
-    group_id = _optional(document, "task_group_id", str, "")
-    serializers = _optional(document, "result_serializers", list, [])
-    if not all(isinstance(item, str) for item in serializers):
-        raise errors.malformed("result_serializers must be a list of import paths")
-    create_queue = _optional(document, queue_field, bool, False)
+    group_id = optional(document, "task_group_id", str, "")
+    serializers = texts(optional(document, "result_serializers", list, []), ("body", "result_serializers"))
+    create_queue = optional(document, queue_field, bool, False)
     if create_queue and state.amqp is None:
         raise NotServed(queue_field, but=errors.NO_BROKER)
+    config = optional(document, "user_endpoint_config", dict, {})
+    for endpoint in {call.endpoint.id: call.endpoint for call in calls}.values():
+        # One that is away is asked once it is there; the tasks wait until then.
+        if endpoint.online and (problem := endpoint.problem(config)):
+            raise errors.config_refused(problem)
     return Submission(
         owner=caller.identity_id,
         calls=calls,
-        group=own_group(state, caller, group_id) if group_id else None,
+        group=own_group(state, caller, group_id, ("body", "task_group_id")) if group_id else None,
         create_queue=create_queue,
-        resource_specification=_optional(document, "resource_specification", dict, {}),
-        user_endpoint_config=_optional(document, "user_endpoint_config", dict, {}),
-        user_runtime=_optional(document, "user_runtime", dict, {}),
+        resource_specification=optional(document, "resource_specification", dict, {}),
+        user_endpoint_config=config,
+        user_runtime=optional(document, "user_runtime", dict, {}),
         result_serializers=tuple(serializers),
     )
-
-
-def _payload(value: object) -> str:
-    if not isinstance(value, str):
-        raise errors.malformed("the payload of a task must be a string of serialised buffers")
-    return value
-
-
-def _required(document: Mapping[str, Any], name: str, kind: type[_Value]) -> _Value:
-    if name not in document:
-        raise errors.key_error(name)
-    return _checked(name, document[name], kind)
-
-
-def _optional(document: Mapping[str, Any], name: str, kind: type[_Value], default: _Value) -> _Value:
-    value = document.get(name)
-    return default if value is None else _checked(name, value, kind)
-
-
-def _checked(name: str, value: object, kind: type[_Value]) -> _Value:
-    if not isinstance(value, kind):
-        raise errors.malformed(f"{name} must be of type {kind.__name__}")
-    return value

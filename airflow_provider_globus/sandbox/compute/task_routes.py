@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_globus.sandbox.compute import errors
 from airflow_provider_globus.sandbox.compute.access import own_group, own_task
 from airflow_provider_globus.sandbox.compute.documents import group_document, task_document, unknown_task
+from airflow_provider_globus.sandbox.compute.fields import document_of, required, texts
 from airflow_provider_globus.sandbox.compute.submission import read_v2, read_v3
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,7 @@ def _sized(request: ServiceRequest) -> dict[str, Any]:
     limit = request.world.settings.compute_submission_bytes
     if len(request.body) > limit:
         raise errors.too_large(len(request.body), limit)
-    return request.json()
+    return document_of(request)
 
 
 def _task(request: ServiceRequest) -> Answer:
@@ -59,13 +60,10 @@ def _task(request: ServiceRequest) -> Answer:
 
 def _batch_status(request: ServiceRequest) -> Answer:
     """Answer for every id asked after, whether there is such a task or not."""
-    document = request.json()
-    if "task_ids" not in document:
-        raise errors.key_error("task_ids")
-    ids = document["task_ids"]
-    if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
-        raise errors.malformed("task_ids must be a list of ids")
-    found = {task_id: own_task(request.world.compute, request.caller, task_id) for task_id in ids}
+    where = ("body", "task_ids")
+    ids = texts(required(document_of(request), "task_ids", list), where)
+    state, caller = request.world.compute, request.caller
+    found = {task_id: own_task(state, caller, task_id, (*where, number)) for number, task_id in enumerate(ids)}
     results = {
         task_id: unknown_task(task_id) if task is None else _fetch(request, task) for task_id, task in found.items()
     }
@@ -93,9 +91,9 @@ def _group(request: ServiceRequest) -> Answer:
 
 
 ROUTES = (
-    Route("POST", "/v2/submit", _submit_v2),
-    Route("POST", "/v3/endpoints/{endpoint_id}/submit", _submit_v3),
-    Route("GET", "/v2/tasks/{task_id}", _task),
-    Route("POST", "/v2/batch_status", _batch_status),
-    Route("GET", "/v2/taskgroup/{group_id}", _group),
+    Route("POST", "/v2/submit", _submit_v2, basis=Basis.RECORDED),
+    Route("POST", "/v3/endpoints/{endpoint_id}/submit", _submit_v3, basis=Basis.RECORDED),
+    Route("GET", "/v2/tasks/{task_id}", _task, basis=Basis.RECORDED),
+    Route("POST", "/v2/batch_status", _batch_status, basis=Basis.RECORDED),
+    Route("GET", "/v2/taskgroup/{group_id}", _group, basis=Basis.RECORDED),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.sandbox.json_schema import findings, schema_problem
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,32 +20,20 @@ def config_problem(config: Mapping[str, Any], schema: Mapping[str, Any] | None) 
     """
     for name in _RESERVED:
         if name in config:
-            return _failed(f"ValueError: '{name}' is a reserved word and cannot be passed in via user config")
+            return _failed("ValueError", f"'{name}' is a reserved word and cannot be passed in via user config")
     if schema is None:
         return None
-    jsonschema = _jsonschema()
-    try:
-        jsonschema.validate(dict(config), dict(schema))
-    except jsonschema.ValidationError as error:
-        return _failed(f"ValidationError at {error.json_path}: {error.message}")
+    if found := findings(schema, dict(config)):
+        return _failed("ValidationError", f"{found[0].message} ({found[0].json_path})")
     return None
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Raise ValueError for what is no JSON schema."""
-    jsonschema = _jsonschema()
-    try:
-        jsonschema.validators.validator_for(schema).check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise ValueError(f"user_config_schema is no valid JSON schema: {error.message}") from None
+    if found := schema_problem(schema):
+        raise ValueError(f"user_config_schema is no valid JSON schema: {found.message}")
 
 
-def _jsonschema() -> Any:
-    # Few endpoints have a schema, and this takes longer to import than a sandbox to start.
-    import jsonschema
-
-    return jsonschema
-
-
-def _failed(why: str) -> str:
-    return f"The endpoint cannot start a user endpoint with this user_endpoint_config: {why}"
+def _failed(kind: str, why: str) -> str:
+    # As a real endpoint reports it.
+    return f"Failed to start or unexpected error:\n  ({kind}) {why}"

@@ -43,8 +43,8 @@ def authorize(request: ServiceRequest) -> Caller:
 
 def principals(request: ServiceRequest) -> set[str]:
     """Return whom a role may name to mean the caller: itself and its groups."""
-    me, groups = request.caller.identity_id, request.world.transfer.groups
-    return {me, *(group for group, members in groups.items() if me in members)}
+    me = request.caller.identity_id
+    return {me, *request.world.groups.groups_of(me)}
 
 
 def has_role(request: ServiceRequest, place: Collection, roles: Iterable[str] | None = None) -> bool:

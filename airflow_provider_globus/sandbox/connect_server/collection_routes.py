@@ -25,7 +25,7 @@ from airflow_provider_globus.sandbox.connect_server.errors import invalid_input,
 from airflow_provider_globus.sandbox.connect_server.gateway_routes import find_gateway
 from airflow_provider_globus.sandbox.connect_server.login import login_detail
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.storage import StorageError
 from airflow_provider_globus.sandbox.storage.paths import clean
 from airflow_provider_globus.sandbox.transfer.collections import Collection
@@ -59,6 +59,11 @@ def _told(request: ServiceRequest, collection: Collection, *, private: bool = Tr
 
 def list_collections(request: ServiceRequest) -> Answer:
     """`GET /collections`."""
+    return page(request, [_shown(request, item) for item in _asked_for(request)])
+
+
+def _asked_for(request: ServiceRequest) -> list[Collection]:
+    """Return the collections that a list is to have."""
     if not may_view_endpoint(request):
         raise permission_denied("Could not list collections. Insufficient permissions", data=[], marker="")
     query, me = request.query, request.caller.identity_id
@@ -74,7 +79,7 @@ def list_collections(request: ServiceRequest) -> Answer:
         "created_by_me": lambda item: item.owner_id == me,
     }
     mapped_id, gateway_id = query.get("mapped_collection_id"), query.get("storage_gateway_id")
-    found = [
+    return [
         item
         for item in list(request.world.transfer.collections.values())
         if item.mapped is not None
@@ -83,7 +88,6 @@ def list_collections(request: ServiceRequest) -> Answer:
         and (not mapped_id or (item.kind == "guest" and item.mapped.id == mapped_id))
         and (not gateway_id or item.mapped.gateway_id == gateway_id)
     ]
-    return page(request, [_shown(request, item) for item in found])
 
 
 def get_collection(request: ServiceRequest) -> Answer:
@@ -262,8 +266,33 @@ def delete_collection(request: ServiceRequest) -> Answer:
     require_admin(request, collection)
     if collection.kind == "mapped" and policy_of(collection, "delete_protected"):
         raise permission_denied(f"Collection {collection.id} is protected against deletion (delete_protected)")
+    everything = list(request.world.transfer.collections.values())
+    _remove(request, [item for item in everything if collection in (item, item.mapped)])
+    return done(f"Deleted collection {collection.id}")
+
+
+def batch_delete(request: ServiceRequest) -> Answer:
+    """`POST /collections/batch_delete`: all or none of some guest collections; here they are gone at once.
+
+    Those that are not there are no obstacle.
+    """
+    document = document_of(request)
+    schemas.check(document, "batch")
+    known = request.world.transfer.collections
+    found = [known[key] for key in dict.fromkeys(map(str.lower, document.get("ids") or ())) if key in known]
+    if wrong := [item.id for item in found if item.kind != "guest" or item.mapped is None]:
+        detail = {"DATA_TYPE": "batch#1.0.0", "ids": wrong}
+        raise permission_denied("Only guest collections can be deleted in a batch", detail)
+    for item in found:
+        require_admin(request, item)
+    _remove(request, found)
+    told = {"DATA_TYPE": "batch#1.0.0", "ids": [item.id for item in found]}
+    return one(told, status=202, message=f"Deleted {len(found)} collections")
+
+
+def _remove(request: ServiceRequest, doomed: list[Collection]) -> None:
+    """Delete collections, and the sharing policies of theirs."""
     transfer, server = request.world.transfer, request.world.connect_server
-    doomed = [item for item in list(transfer.collections.values()) if collection in (item, item.mapped)]
     for item in doomed:
         transfer.remove_collection(item)
     with server.lock:
@@ -272,35 +301,38 @@ def delete_collection(request: ServiceRequest) -> Answer:
             key: policy for key, policy in server.sharing_policies.items() if policy.collection_id not in gone
         }
         server.changed()
-    return done(f"Deleted collection {collection.id}")
 
 
 def check_collection(request: ServiceRequest) -> Answer:
     """`GET /collections/<id>/check`: whether its owner can reach its files."""
     collection = find_collection(request, request.path_params["collection_id"])
     require_admin(request, collection)
+    return page(request, [_checked(request, collection)])
+
+
+def check_collections(request: ServiceRequest) -> Answer:
+    """`GET /collections/check`: the same of all that the caller administrates; filters are those of the list."""
+    return page(request, [_checked(request, item) for item in _asked_for(request) if is_admin(request, item)])
+
+
+def _checked(request: ServiceRequest, collection: Collection) -> dict[str, Any]:
     result: dict[str, Any] = {"DATA_TYPE": "check_result#1.0.0", "id": collection.id, "error": None, "message": "OK"}
     try:
         request.world.connect_server.files(collection, collection.owner_id).stat("/")
     except StorageError as error:
         result |= {"error": login_detail(error) or {"code": error.code}, "message": error.message}
-    return page(request, [result])
-
-
-def not_served(request: ServiceRequest) -> Answer:
-    """Refuse what looks like the id of a collection, and is something else."""
-    raise NotServed(f"{request.method} {request.path}")
+    return result
 
 
 _COLLECTION = "/api/collections/{collection_id}"
 ROUTES = (
-    Route("GET", "/api/collections", list_collections),
-    Route("POST", "/api/collections", create_collection),
-    Route("GET", "/api/collections/check", not_served),
-    Route("POST", "/api/collections/batch_delete", not_served),
-    Route("GET", _COLLECTION, get_collection),
-    Route("PATCH", _COLLECTION, update_collection),
-    Route("PUT", _COLLECTION, update_collection),
-    Route("DELETE", _COLLECTION, delete_collection),
-    Route("GET", f"{_COLLECTION}/check", check_collection),
+    Route("GET", "/api/collections", list_collections, basis=Basis.RECORDED),
+    Route("POST", "/api/collections", create_collection, basis=Basis.SCHEMA),
+    Route("GET", "/api/collections/check", check_collections, basis=Basis.SCHEMA),
+    Route("POST", "/api/collections/batch_delete", batch_delete, basis=Basis.SCHEMA),
+    Route("GET", _COLLECTION, get_collection, basis=Basis.QUOTED),
+    Route("PATCH", _COLLECTION, update_collection, basis=Basis.QUOTED),
+    Route("PUT", _COLLECTION, update_collection, basis=Basis.SCHEMA),
+    Route("DELETE", _COLLECTION, delete_collection, basis=Basis.QUOTED),
+    Route("GET", f"{_COLLECTION}/check", check_collection, basis=Basis.SCHEMA),
 )

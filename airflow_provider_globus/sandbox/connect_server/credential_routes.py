@@ -24,7 +24,7 @@ from airflow_provider_globus.sandbox.connect_server.models import (
     policies_type,
     without_secrets,
 )
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -220,10 +220,10 @@ def delete_credential(request: ServiceRequest) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/api/user_credentials", list_credentials),
-    Route("POST", "/api/user_credentials", create_credential),
-    Route("GET", "/api/user_credentials/{credential_id}", get_credential),
-    Route("PATCH", "/api/user_credentials/{credential_id}", update_credential),
-    Route("PUT", "/api/user_credentials/{credential_id}", update_credential),
-    Route("DELETE", "/api/user_credentials/{credential_id}", delete_credential),
+    Route("GET", "/api/user_credentials", list_credentials, basis=Basis.RECORDED),
+    Route("POST", "/api/user_credentials", create_credential, basis=Basis.RECORDED),
+    Route("GET", "/api/user_credentials/{credential_id}", get_credential, basis=Basis.RECORDED),
+    Route("PATCH", "/api/user_credentials/{credential_id}", update_credential, basis=Basis.RECORDED),
+    Route("PUT", "/api/user_credentials/{credential_id}", update_credential, basis=Basis.SCHEMA),
+    Route("DELETE", "/api/user_credentials/{credential_id}", delete_credential, basis=Basis.RECORDED),
 )

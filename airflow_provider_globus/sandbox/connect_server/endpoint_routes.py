@@ -21,7 +21,7 @@ from airflow_provider_globus.sandbox.connect_server.access import (
 from airflow_provider_globus.sandbox.connect_server.errors import envelope, invalid_input, missing_role
 from airflow_provider_globus.sandbox.connect_server.models import lacking_numbers
 from airflow_provider_globus.sandbox.errors import NotServed
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.service import ServiceRequest
@@ -125,11 +125,6 @@ def update_endpoint(request: ServiceRequest) -> Answer:
     return done(f"Updated endpoint {ENDPOINT_ID}", data)
 
 
-def set_subscription(request: ServiceRequest) -> Answer:
-    """Refuse: subscriptions are no part of a sandbox."""
-    raise NotServed(f"{request.method} {request.path}")
-
-
 def list_nodes(request: ServiceRequest) -> Answer:
     """`GET /nodes`: the one this sandbox is."""
     if not may_view_endpoint(request):
@@ -152,10 +147,9 @@ def list_nodes(request: ServiceRequest) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/api/info", info, public=True),
-    Route("GET", "/api/endpoint", get_endpoint),
-    Route("PATCH", "/api/endpoint", update_endpoint),
-    Route("PUT", "/api/endpoint", update_endpoint),
-    Route("PUT", "/api/endpoint/subscription_id", set_subscription),
-    Route("GET", "/api/nodes", list_nodes),
+    Route("GET", "/api/info", info, public=True, basis=Basis.RECORDED),
+    Route("GET", "/api/endpoint", get_endpoint, basis=Basis.RECORDED),
+    Route("PATCH", "/api/endpoint", update_endpoint, basis=Basis.RECORDED),
+    Route("PUT", "/api/endpoint", update_endpoint, basis=Basis.SCHEMA),
+    Route("GET", "/api/nodes", list_nodes, basis=Basis.SCHEMA),
 )

@@ -27,7 +27,7 @@ from airflow_provider_globus.sandbox.connect_server.models import (
     policies_type,
     without_secrets,
 )
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -269,10 +269,10 @@ def delete_gateway(request: ServiceRequest) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/api/storage_gateways", list_gateways),
-    Route("POST", "/api/storage_gateways", create_gateway),
-    Route("GET", "/api/storage_gateways/{gateway_id}", get_gateway),
-    Route("PATCH", "/api/storage_gateways/{gateway_id}", update_gateway),
-    Route("PUT", "/api/storage_gateways/{gateway_id}", update_gateway),
-    Route("DELETE", "/api/storage_gateways/{gateway_id}", delete_gateway),
+    Route("GET", "/api/storage_gateways", list_gateways, basis=Basis.RECORDED),
+    Route("POST", "/api/storage_gateways", create_gateway, basis=Basis.RECORDED),
+    Route("GET", "/api/storage_gateways/{gateway_id}", get_gateway, basis=Basis.RECORDED),
+    Route("PATCH", "/api/storage_gateways/{gateway_id}", update_gateway, basis=Basis.RECORDED),
+    Route("PUT", "/api/storage_gateways/{gateway_id}", update_gateway, basis=Basis.SCHEMA),
+    Route("DELETE", "/api/storage_gateways/{gateway_id}", delete_gateway, basis=Basis.RECORDED),
 )

@@ -45,9 +45,25 @@ def wrong_domain(allowed: Iterable[str]) -> StorageError:
     """Return the error of an identity whose domain the storage gateway does not take."""
     domains = list(allowed)
     return login_denied(
-        f"None of your identities are from domains allowed by resource policies: {', '.join(domains)}",
+        "None of your identities are from domains allowed by resource policies",
         {"DATA_TYPE": "not_from_allowed_domain#1.0.0", "allowed_domains": domains},
     )
+
+
+def session_denied(message: str, wanted: Mapping[str, Any], *, identity_id: str, high_assurance: bool) -> StorageError:
+    """Return the error of a login that is too old or too weak.
+
+    :param wanted: the ``authorization_parameters`` that it lacks.
+    """
+    if domains := wanted.get("session_required_single_domain"):
+        return wrong_domain(domains)
+    detail = {
+        "DATA_TYPE": "authentication_timeout#1.1.0",
+        "high_assurance": high_assurance,
+        "identities": [identity_id],
+        "require_mfa": bool(wanted.get("session_required_mfa")),
+    }
+    return login_denied(message, detail)
 
 
 def invalid_user(accounts: Iterable[str]) -> StorageError:

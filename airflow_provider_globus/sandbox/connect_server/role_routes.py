@@ -27,7 +27,7 @@ from airflow_provider_globus.sandbox.connect_server.errors import (
     refusal,
 )
 from airflow_provider_globus.sandbox.connect_server.models import SharingPolicy
-from airflow_provider_globus.sandbox.service import Answer, Route
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.transfer.collections import Role
 
 if TYPE_CHECKING:
@@ -205,12 +205,12 @@ def delete_policy(request: ServiceRequest) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/api/roles", list_roles),
-    Route("POST", "/api/roles", create_role),
-    Route("GET", "/api/roles/{role_id}", get_role),
-    Route("DELETE", "/api/roles/{role_id}", delete_role),
-    Route("GET", "/api/sharing_policies", list_policies),
-    Route("POST", "/api/sharing_policies", create_policy),
-    Route("GET", "/api/sharing_policies/{policy_id}", get_policy),
-    Route("DELETE", "/api/sharing_policies/{policy_id}", delete_policy),
+    Route("GET", "/api/roles", list_roles, basis=Basis.QUOTED),
+    Route("POST", "/api/roles", create_role, basis=Basis.QUOTED),
+    Route("GET", "/api/roles/{role_id}", get_role, basis=Basis.QUOTED),
+    Route("DELETE", "/api/roles/{role_id}", delete_role, basis=Basis.QUOTED),
+    Route("GET", "/api/sharing_policies", list_policies, basis=Basis.SCHEMA),
+    Route("POST", "/api/sharing_policies", create_policy, basis=Basis.SCHEMA),
+    Route("GET", "/api/sharing_policies/{policy_id}", get_policy, basis=Basis.SCHEMA),
+    Route("DELETE", "/api/sharing_policies/{policy_id}", delete_policy, basis=Basis.SCHEMA),
 )

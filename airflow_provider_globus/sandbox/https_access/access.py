@@ -39,7 +39,7 @@ def place_of(request: ServiceRequest) -> Place:
         raise ServiceError(405, "MethodNotAllowed", f"The collection does not allow {method} over HTTPS")
     right, doing = ("w", "write") if request.method in _WRITING else ("r", "read")
     try:
-        path = collection.clean("/" + request.path_params.get("path", ""))
+        path = collection.clean(request.path_params["path"] or "/")
         if "authorization" not in request.headers and _open_to_all(request, collection, path):
             # A guest collection shows everybody what its owner sees.
             identity_id = collection.owner_id

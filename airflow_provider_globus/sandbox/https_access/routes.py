@@ -24,8 +24,7 @@ from airflow_provider_globus.sandbox.https_access.ranges import (
     parse_ranges,
     read_range,
 )
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-from airflow_provider_globus.sandbox.service import Answer, Route, Service, ServiceRequest
+from airflow_provider_globus.sandbox.service import Answer, Basis, Route, Service, ServiceRequest
 from airflow_provider_globus.sandbox.storage import StorageError
 from airflow_provider_globus.sandbox.storage.base import CHUNK_BYTES
 
@@ -46,21 +45,24 @@ def read(request: ServiceRequest) -> Answer:
             raise ServiceError(
                 416, "RangeNotSatisfiable", "Range not satisfiable", headers={"Content-Range": f"bytes */{entry.size}"}
             ) from None
-        # Opened here, so that what cannot be read is refused before the first byte is sent.
-        place.storage.open_read(place.path).close()
+        # Opened here, so that what cannot be read is refused before the first byte is sent, and what is replaced or
+        # removed from then on is sent as it was.
+        reader = place.storage.open_read(place.path)
     except StorageError as error:
         raise refused(error) from None
     headers = _headers(request, entry)
     kind = mimetypes.guess_type(entry.name)[0] or _BINARY
     if len(ranges) > 1:
+        reader.close()
         return _several(request, place, ranges, kind, headers)
     part = ranges[0] if ranges else (0, entry.size - 1)
     headers["Content-Length"] = str(part[1] - part[0] + 1)
     if ranges:
         headers["Content-Range"] = content_range(part)
     if request.method == "HEAD" or not entry.size:
+        reader.close()
         return Answer(b"", 200 if not ranges else 206, headers, kind)
-    return Answer(read_range(partial(place.storage.open_read, place.path), part), 206 if ranges else 200, headers, kind)
+    return Answer(read_range(lambda: reader, part), 206 if ranges else 200, headers, kind)
 
 
 def _several(request: ServiceRequest, place: Place, ranges: list[Range], kind: str, headers: dict[str, str]) -> Answer:
@@ -126,20 +128,28 @@ def delete(request: ServiceRequest) -> Answer:
     except StorageError as error:
         raise refused(error) from None
     request.world.transfer.listings.forget()
-    return Answer(b"", headers=PROVISIONAL, content_type=_BINARY)
+    return Answer(b"", content_type=_BINARY)
 
 
-_HANDLERS = {"GET": read, "HEAD": read, "PUT": write, "DELETE": delete}
-_PATHS = ("/https/{collection_id}", "/https/{collection_id}/{path:path}")
+# The path begins with its slash, and may be nothing.
+_PATH = "/https/{collection_id}{path:path}"
+# Public, because each path of a collection says for itself who has to log in.
+_ROUTES = (
+    Route("GET", _PATH, read, public=True, basis=Basis.DOCUMENTED),
+    Route("HEAD", _PATH, read, public=True, basis=Basis.DOCUMENTED),
+    Route("PUT", _PATH, write, public=True, basis=Basis.DOCUMENTED),
+    # That collections may allow it is documented; nobody has said what it answers.
+    Route("DELETE", _PATH, delete, public=True, basis=Basis.ASSUMED),
+)
 
 SERVICE = Service(
     name="https",
     prefixes=("/https/",),
-    # Public, because each path of a collection says for itself who has to log in.
-    routes=[Route(method, path, handler, public=True) for method, handler in _HANDLERS.items() for path in _PATHS],
+    routes=_ROUTES,
     render_error=render,
     error_headers=error_headers,
     unauthenticated_code=UNAUTHENTICATED,
     forbidden_code=FORBIDDEN,
+    whole=True,
     takes_files=True,
 )

@@ -83,9 +83,14 @@ def test_a_group_id_of_ones_own_choosing_is_refused(untouched: Any, refused: Any
         lambda: untouched.v2.get_task_group(chosen),
     ):
         error = refused(act)
-        assert (error["http_status_code"], error["code"], error["error_args"]) == (404, 20, [chosen])
+        assert (error["http_status_code"], error["code"], error["error_args"]) == (
+            404,
+            "TASK_GROUP_NOT_FOUND",
+            [chosen],
+        )
         assert error["reason"] == f"Task Group {chosen} could not be resolved"
-    assert refused(lambda: untouched.submit(endpoint, one, task_group_id="mine"))["code"] == 22
+    error = refused(lambda: untouched.submit(endpoint, one, task_group_id="mine"))
+    assert error["detail"] == ["body.task_group_id: value is not a valid uuid"]
 
 
 def test_a_group_of_another_is_forbidden(lab: Any, refused: Any) -> None:
@@ -97,7 +102,11 @@ def test_a_group_of_another_is_forbidden(lab: Any, refused: Any) -> None:
         lambda: lab.v2.get_task_group(task.group_id),
     ):
         error = refused(act)
-        assert (error["http_status_code"], error["code"], error["error_args"]) == (403, 21, [task.group_id])
+        assert (error["http_status_code"], error["code"], error["error_args"]) == (
+            403,
+            "TASK_GROUP_ACCESS_FORBIDDEN",
+            [task.group_id],
+        )
         assert error["reason"] == f"Unauthorized access to Task Group {task.group_id}"
     assert list(lab.compute.tasks) == [task.id]
 
@@ -109,11 +118,13 @@ def test_a_submission_is_taken_as_a_whole_or_not_at_all(untouched: Any, refused:
     endpoint, good, unknown = untouched.endpoint(), untouched.register(one), untouched.sandbox.world.new_id()
     payload = untouched.payload()
     assert (
-        refused(lambda: untouched.v3.submit(endpoint.id, {"tasks": {good: [payload], unknown: [payload]}}))["code"] == 3
+        refused(lambda: untouched.v3.submit(endpoint.id, {"tasks": {good: [payload], unknown: [payload]}}))["code"]
+        == "FUNCTION_NOT_FOUND"
     )
     mixed = [[good, endpoint.id, payload], [good, unknown, payload]]
-    assert refused(lambda: untouched.v2.submit({"tasks": mixed}))["code"] == 4
-    assert refused(lambda: untouched.v3.submit(endpoint.id, {"tasks": {good: [payload, None]}}))["code"] == 17
+    assert refused(lambda: untouched.v2.submit({"tasks": mixed}))["code"] == "ENDPOINT_NOT_FOUND"
+    error = refused(lambda: untouched.v3.submit(endpoint.id, {"tasks": {good: [payload, None]}}))
+    assert error["detail"] == [f"body.tasks.{good}.1: str type expected"]
 
 
 def test_a_submission_without_tasks_is_refused(untouched: Any, refused: Any) -> None:
@@ -124,39 +135,67 @@ def test_a_submission_without_tasks_is_refused(untouched: Any, refused: Any) -> 
         lambda: untouched.v2.submit({"tasks": []}),
     ):
         error = refused(act)
-        assert (error["http_status_code"], error["code"], error["provisional"]) == (400, 17, True)
+        assert (error["http_status_code"], error["provisional"]) == (422, True)
+        assert error["detail"] == ["body.tasks: ensure this value has at least 1 items"]
 
 
 @pytest.mark.parametrize(
-    ("document", "code", "reason"),
+    ("document", "finding"),
     [
-        ({}, 16, "Missing key in JSON request - 'tasks'"),
-        ({"tasks": []}, 17, "tasks must be of type dict"),
-        ({"tasks": {"FUNCTION": "payload"}}, 17, "must be a list"),
-        ({"tasks": {"seven": ["payload"]}}, 22, "'seven' is not a valid UUID"),
+        ({}, "tasks: field required"),
+        ({"tasks": []}, "tasks: value is not a valid dict"),
+        ({"tasks": {"FUNCTION": "payload"}}, "tasks.FUNCTION: value is not a valid list"),
+        ({"tasks": {"seven": ["payload"]}}, "tasks.__key__: value is not a valid uuid"),
         (
             {"tasks": {"FUNCTION": ["x"]}, "resource_specification": []},
-            17,
-            "resource_specification must be of type dict",
+            "resource_specification: value is not a valid dict",
         ),
-        ({"tasks": {"FUNCTION": ["x"]}, "user_endpoint_config": "x"}, 17, "user_endpoint_config must be of type dict"),
-        ({"tasks": {"FUNCTION": ["x"]}, "user_runtime": 7}, 17, "user_runtime must be of type dict"),
-        ({"tasks": {"FUNCTION": ["x"]}, "result_serializers": "x"}, 17, "result_serializers must be of type list"),
-        ({"tasks": {"FUNCTION": ["x"]}, "result_serializers": [1]}, 17, "result_serializers must be a list of import"),
-        ({"tasks": {"FUNCTION": ["x"]}, "create_queue": "yes"}, 17, "create_queue must be of type bool"),
-        ({"tasks": {"FUNCTION": ["x"]}, "task_group_id": 7}, 17, "task_group_id must be of type str"),
+        (
+            {"tasks": {"FUNCTION": ["x"]}, "user_endpoint_config": "x"},
+            "user_endpoint_config: value is not a valid dict",
+        ),
+        ({"tasks": {"FUNCTION": ["x"]}, "user_runtime": 7}, "user_runtime: value is not a valid dict"),
+        ({"tasks": {"FUNCTION": ["x"]}, "result_serializers": "x"}, "result_serializers: value is not a valid list"),
+        ({"tasks": {"FUNCTION": ["x"]}, "result_serializers": [1]}, "result_serializers.0: str type expected"),
+        (
+            {"tasks": {"FUNCTION": ["x"]}, "create_queue": "yes"},
+            "create_queue: value could not be parsed to a boolean",
+        ),
+        ({"tasks": {"FUNCTION": ["x"]}, "task_group_id": 7}, "task_group_id: str type expected"),
     ],
 )
-def test_malformed_submissions(untouched: Any, refused: Any, document: dict[str, Any], code: int, reason: str) -> None:
-    text = json.dumps(document).replace("FUNCTION", untouched.register(one))
+def test_malformed_submissions(untouched: Any, refused: Any, document: dict[str, Any], finding: str) -> None:
+    function = untouched.register(one)
+    text = json.dumps(document).replace("FUNCTION", function)
     error = refused(lambda: untouched.v3.submit(untouched.endpoint().id, json.loads(text)))
-    assert (error["http_status_code"], error["code"]) == (400, code)
-    assert reason in error["reason"]
+    assert (error["http_status_code"], error["code"]) == (422, "SEMANTICALLY_INVALID")
+    assert error["detail"] == [f"body.{finding.replace('FUNCTION', function)}"]
 
 
-@pytest.mark.parametrize("task", ["x", ["a", "b"], [1, 2, 3], ["seven", "eight", "payload"]])
-def test_malformed_submissions_of_version_two(untouched: Any, refused: Any, task: Any) -> None:
-    assert refused(lambda: untouched.v2.submit({"tasks": [task]}))["http_status_code"] == 400
+@pytest.mark.parametrize(
+    ("task", "finding"),
+    [
+        ("x", ": value is not a valid list"),
+        (["a", "b"], ": wrong tuple length 2, expected 3"),
+        ([1, 2, 3], ".1: value is not a valid uuid"),
+        (["FUNCTION", "seven", "payload"], ".1: value is not a valid uuid"),
+        (["seven", "ENDPOINT", "payload"], ".0: value is not a valid uuid"),
+        (["FUNCTION", "ENDPOINT", 7], ".2: str type expected"),
+    ],
+)
+def test_malformed_submissions_of_version_two(untouched: Any, refused: Any, task: Any, finding: str) -> None:
+    text = json.dumps(task).replace("FUNCTION", untouched.register(one)).replace("ENDPOINT", untouched.endpoint().id)
+    error = refused(lambda: untouched.v2.submit({"tasks": [json.loads(text)]}))
+    assert (error["http_status_code"], error["detail"]) == (422, [f"body.tasks.0{finding}"])
+
+
+def test_what_is_no_json(untouched: Any, refused: Any) -> None:
+    path = f"/v3/endpoints/{untouched.endpoint().id}/submit"
+    error = refused(lambda: untouched.v3.post(path, data="no JSON", encoding="text"))
+    (finding,) = error["detail"]
+    assert finding.startswith("body: The request body is not valid JSON")
+    error = refused(lambda: untouched.v3.post(path, data=["x"]))
+    assert error["detail"] == ["body: The request body must be a JSON object"]
 
 
 def test_what_is_null_is_as_if_it_were_not_there(lab: Any) -> None:
@@ -184,9 +223,8 @@ def test_a_submission_may_be_so_big_and_no_bigger(lab: Any) -> None:
         assert post(path, tasks).status_code == 200
         settings.compute_submission_bytes = size - 1
         answer = post(path, tasks)
-        assert (answer.status_code, answer.json()["code"]) == (413, 0)
-        assert answer.headers["X-Sandbox-Provisional"] == "1"
-        assert f"{size - 1} are allowed" in answer.json()["reason"]
+        assert (answer.status_code, answer.json()["code"]) == (413, "BATCH_RUN_TOO_LARGE")
+        assert answer.json()["detail"] == f"Batch submission is too large: {size} bytes > {size - 1} bytes"
         assert len(lab.compute.tasks) == before + 1
     assert lab.register(one, description="x" * 2000), "registering is not submitting"
 
@@ -200,24 +238,27 @@ _SCHEMA = {
 }
 
 
-def test_a_user_endpoint_config_is_held_against_the_schema(lab: Any) -> None:
+def test_a_user_endpoint_config_is_held_against_the_schema(lab: Any, refused: Any) -> None:
     endpoint = lab.endpoint(user_config_schema=_SCHEMA)
     good = lab.call(endpoint, one, user_endpoint_config={"account": "physics", "nodes": 2})
     assert lab.value(good) == 1
     assert good.user_endpoint_config == {"account": "physics", "nodes": 2}
-    too_many = lab.call(endpoint, one, user_endpoint_config={"account": "physics", "nodes": 5})
-    assert (too_many.status, too_many.executions) == ("failed", 0)
-    assert "ValidationError at $.nodes: 5 is greater than the maximum of 4" in too_many.exception
-    assert "'account' is a required property" in lab.call(endpoint, one).exception
-    assert lab.v2.get_task(too_many.id).headers["X-Sandbox-Provisional"] == "1"
+    error = refused(lambda: lab.submit(endpoint, one, user_endpoint_config={"account": "physics", "nodes": 5}))
+    assert (error["http_status_code"], error["code"]) == (422, "SEMANTICALLY_INVALID")
+    assert error["detail"] == (
+        "Request payload failed validation: Failed to start or unexpected error:\n"
+        "  (ValidationError) 5 is greater than the maximum of 4 ($.nodes)"
+    )
+    assert "'account' is a required property" in refused(lambda: lab.submit(endpoint, one))["detail"]
+    assert list(lab.compute.tasks) == [good.id]
 
 
-def test_without_a_schema_all_but_reserved_words_are_taken(lab: Any) -> None:
+def test_without_a_schema_all_but_reserved_words_are_taken(lab: Any, refused: Any) -> None:
     endpoint = lab.endpoint()
     assert lab.value(lab.call(endpoint, one, user_endpoint_config={"anything": [1, {"goes": None}]})) == 1
     for name in ("parent_config", "mapped_identity", "user_runtime", "_GC"):
-        task = lab.call(endpoint, one, user_endpoint_config={name: 1})
-        assert f"'{name}' is a reserved word" in task.exception
+        error = refused(lambda name=name: lab.submit(endpoint, one, user_endpoint_config={name: 1}))
+        assert f"(ValueError) '{name}' is a reserved word" in error["detail"]
 
 
 def test_a_config_is_looked_at_once_the_endpoint_is_there(lab: Any) -> None:
@@ -225,7 +266,10 @@ def test_a_config_is_looked_at_once_the_endpoint_is_there(lab: Any) -> None:
     (task_id,) = lab.submit(endpoint, one)
     assert lab.compute.tasks[task_id].status == "waiting-for-ep"
     endpoint.go_online()
-    assert "required property" in lab.wait(task_id).exception
+    task = lab.wait(task_id)
+    assert (task.status, task.executions) == ("failed", 0)
+    assert "required property" in task.exception
+    assert lab.v2.get_task(task_id).headers["X-Sandbox-Provisional"] == "1"
 
 
 # Limits and tokens
@@ -246,7 +290,7 @@ def test_the_rate_limit_is_computes_own_and_each_identitys(lab: Any, refused: An
     assert caught.value.headers["X-Sandbox-Provisional"] == "1"
     assert caught.value.raw_json is not None
     assert caught.value.raw_json["reason"] == "More than 3 requests in 10 seconds"
-    assert caught.value.raw_json["code"] == 0
+    assert caught.value.raw_json["code"] == "RateLimitExceeded"
     assert lab.clients(other)[0].get_version().http_status == 200
     lab.sandbox.clock.advance(6.1)
     assert lab.v2.get_version().http_status == 200
@@ -279,7 +323,7 @@ def test_only_computes_own_tokens_are_taken(lab: Any) -> None:
         with pytest.raises(ComputeAPIError) as caught:
             client.get_version()
         assert caught.value.raw_json is not None
-        assert (caught.value.http_status, caught.value.raw_json["code"]) == (401, 1)
+        assert (caught.value.http_status, caught.value.raw_json["code"]) == (401, "USER_UNAUTHENTICATED")
         assert lab.sandbox.journal.entries[-1].code == "USER_UNAUTHENTICATED"
 
 

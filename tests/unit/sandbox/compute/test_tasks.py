@@ -366,11 +366,15 @@ def test_a_batch_answers_for_every_id(lab: Any) -> None:
 
 def test_a_batch_that_is_none(lab: Any, refused: Any) -> None:
     missing = refused(lambda: lab.v2.post("/v2/batch_status", data={"ids": []}))
-    assert (missing["http_status_code"], missing["code"]) == (400, 16)
-    assert missing["reason"] == "Missing key in JSON request - 'task_ids'"
-    assert refused(lambda: lab.v2.post("/v2/batch_status", data={"task_ids": "x"}))["code"] == 17
-    assert refused(lambda: lab.v2.post("/v2/batch_status", data={"task_ids": ["x"]}))["code"] == 22
-    assert refused(lambda: lab.v2.post("/v2/batch_status", data=["x"]))["code"] == 17
+    assert (missing["http_status_code"], missing["detail"]) == (422, ["body.task_ids: field required"])
+    for document, finding in (
+        ({"task_ids": "x"}, "body.task_ids: value is not a valid list"),
+        ({"task_ids": [7]}, "body.task_ids.0: str type expected"),
+        ({"task_ids": ["x"]}, "body.task_ids.0: value is not a valid uuid"),
+        (["x"], "body: The request body must be a JSON object"),
+    ):
+        error = refused(lambda document=document: lab.v2.post("/v2/batch_status", data=document))
+        assert error["detail"] == [finding]
 
 
 def test_tasks_of_others_and_of_nobody_are_not_found(lab: Any, refused: Any) -> None:
@@ -379,9 +383,9 @@ def test_tasks_of_others_and_of_nobody_are_not_found(lab: Any, refused: Any) -> 
     theirs, mine = lab.clients(other)[0], lab.v2
     for client, task_id in ((theirs, task.id), (mine, lab.sandbox.world.new_id())):
         error = refused(lambda client=client, task_id=task_id: client.get_task(task_id))
-        assert (error["http_status_code"], error["code"], error["error_args"]) == (404, 6, [task_id])
+        assert (error["http_status_code"], error["code"], error["error_args"]) == (404, "TASK_NOT_FOUND", [task_id])
         assert error["reason"] == f"Task {task_id} not found"
-    assert refused(lambda: lab.v2.get_task("seven"))["code"] == 22
+    assert refused(lambda: lab.v2.get_task("seven"))["detail"] == ["path.task_uuid: value is not a valid uuid"]
 
 
 def test_the_sdk_knows_a_lost_worker_by_its_text(lab: Any) -> None:

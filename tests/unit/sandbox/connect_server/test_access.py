@@ -297,8 +297,9 @@ def test_a_login_grows_old(site: Site, denied: Denied, refused: Refused) -> None
     site.sandbox.clock.advance(601)
     me = [site.person(ADA)]
     error = denied(lambda: transfer.operation_ls(collection))
-    assert error.http_status == 403
+    assert (error.http_status, error.code) == (502, "ExternalError.DirListingFailed.LoginFailed")
     assert error.info.authorization_parameters.session_required_identities == me
+    assert "authentication_timeout#1.1.0" in error.text
     refusal = refused(lambda: gcs.create_collection(guest_document(collection)))
     assert refusal.info.authorization_parameters.session_required_identities == me
     assert detail_of(refusal) == {
@@ -335,7 +336,14 @@ def test_a_session_of_the_right_domain_is_asked_for(site: Site, denied: Denied) 
     site.world.transfer.add_rule(guest, path="/", principal=site.person(BOB))
     patch(site, gateway_id, allowed_domains=["example.org"])
     error = denied(lambda: site.names(collection, who=BOB))
-    assert error.info.authorization_parameters.session_required_single_domain == ["example.org"]
+    assert error.raw_json is not None
+    assert error.raw_json["authorization_parameters"] == {
+        "session_message": "Session reauthentication required (Globus Transfer)",
+        "session_required_identities": [],
+        "session_required_mfa": False,
+        "session_required_single_domain": ["example.org"],
+    }
+    assert "not_from_allowed_domain#1.0.0" in error.text
     assert site.names(collection, who=ADA) == ["alpha", "beta"]
     # What is shared with people from elsewhere is theirs to read.
     assert site.names(guest, who=BOB) == ["deep", "a.txt"]

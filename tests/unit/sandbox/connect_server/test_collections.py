@@ -397,6 +397,45 @@ def test_a_guest_collection_is_deleted_alone(site: Site, posix: str) -> None:
     assert [item["id"] for item in site.gcs().get_collection_list()] == [posix]
 
 
+def test_guest_collections_are_deleted_many_at_once(site: Site, refused: Refused, posix: str) -> None:
+    mine, more, adas = site.guest(posix), site.guest(posix, "/alpha"), site.guest(posix, who="ada@example.org")
+    site.mapped(str(read(site, posix)["storage_gateway_id"]))
+    unknown = site.world.new_id()
+
+    def delete(*ids: str, who: str | None = None) -> Any:
+        return site.gcs(who).post("/collections/batch_delete", data={"DATA_TYPE": "batch#1.0.0", "ids": list(ids)})
+
+    error = refused(lambda: delete(mine, posix))
+    assert (error.http_status, error.code) == (403, "permission_denied")
+    assert error.detail == {"DATA_TYPE": "batch#1.0.0", "ids": [posix]}
+    assert "collection:administrator" in str(refused(lambda: delete(adas, mine, who="ada@example.org")))
+    assert {mine, more, adas} <= set(site.world.transfer.collections), "none of them, when one is refused"
+    answer = delete(more, unknown, adas, more.upper())
+    assert (answer.http_status, answer["http_response_code"]) == (202, 202)
+    assert answer["data"] == [{"DATA_TYPE": "batch#1.0.0", "ids": [more, adas]}]
+    assert not {more, adas} & set(site.world.transfer.collections)
+    assert mine in site.world.transfer.collections
+    assert delete()["data"] == [{"DATA_TYPE": "batch#1.0.0", "ids": []}]
+
+
+def test_all_collections_are_checked(site: Site, refused: Refused, posix: str) -> None:
+    adas = site.guest(posix, "/alpha", who="ada@example.org")
+    (site.folder / "alpha").rename(site.folder / "gone")
+
+    def checked(who: str | None = None, **query: str) -> dict[str, str]:
+        return {
+            item["id"]: item["message"] for item in site.gcs(who).get("/collections/check", query_params=query)["data"]
+        }
+
+    assert list(checked()) == [posix, adas]
+    assert checked()[posix] == "OK" != checked()[adas]
+    assert checked(filter="mapped_collections") == {posix: "OK"}
+    assert list(checked("ada@example.org")) == [adas]
+    assert checked("bob@elsewhere.net") == {}
+    site.gcs().update_endpoint({"DATA_TYPE": "endpoint#1.2.0", "public": False})
+    assert refused(lambda: checked("bob@elsewhere.net")).http_status == 403
+
+
 def test_many_may_come_at_once(site: Site, posix: str) -> None:
     kept = site.guest(posix)
 

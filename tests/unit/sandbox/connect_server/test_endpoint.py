@@ -225,8 +225,6 @@ def test_there_is_one_node(site: Site) -> None:
     [
         ("PUT", "/endpoint/subscription_id"),
         ("PUT", "/endpoint/owner"),
-        ("POST", "/collections/batch_delete"),
-        ("GET", "/collections/check"),
         ("GET", "/collections/x/domain"),
         ("POST", "/v1/user_credentials"),
         ("GET", "/nothing"),

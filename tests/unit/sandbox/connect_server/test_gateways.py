@@ -313,7 +313,7 @@ def test_only_administrators_make_and_change_gateways(site: Site, refused: Refus
 
 
 def test_a_group_may_administrate(site: Site) -> None:
-    group = site.world.transfer.add_group([site.person("ada@example.org")])
+    group = site.sandbox.add_group("admins", members=[site.person("ada@example.org")]).id
     role = {"DATA_TYPE": "role#1.0.0", "role": "administrator", "principal": f"urn:globus:groups:id:{group}"}
     site.gcs().create_role(role)
     assert site.gcs("ada@example.org").create_storage_gateway(document()).http_status == 201

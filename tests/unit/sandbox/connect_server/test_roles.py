@@ -79,7 +79,7 @@ def test_all_roles_are_for_administrators(site: Site, refused: Refused, posix: s
 
 
 def test_a_group_s_roles_are_its_members(site: Site, posix: str) -> None:
-    group = site.world.transfer.add_group([site.person(ADA)])
+    group = site.sandbox.add_group("admins", members=[site.person(ADA)]).id
     document = {"DATA_TYPE": "role#1.0.0", "collection": posix, "role": "administrator"}
     made = site.gcs().create_role({**document, "principal": f"urn:globus:groups:id:{group}"})
     assert roles(site, posix, ADA) == {(f"urn:globus:groups:id:{group}", "administrator")}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from globus_sdk import ClientApp, GlobusAppConfig
 from globus_sdk.scopes import GCSCollectionScopes, TransferScopes
 
 if TYPE_CHECKING:
@@ -37,11 +36,6 @@ class Lab:
     def guest(self, host: Collection, name: str = "guest", **more: Any) -> Collection:
         """Share a collection."""
         return self.sandbox.add_collection(name, kind="guest", host=host, **more)
-
-    def app(self) -> ClientApp:
-        """The default client as the SDK's own app."""
-        config = GlobusAppConfig(token_storage="memory")
-        return ClientApp(client_id=self.sandbox.client_id, client_secret=self.sandbox.client_secret, config=config)
 
     def token(self, collection: Collection, scope: str = "https", identity_id: str | None = None) -> str:
         """Issue a token of a collection."""

@@ -11,6 +11,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from airflow_provider_globus.sandbox.https_access.routes import SERVICE
+from airflow_provider_globus.sandbox.internal import call
+
 if TYPE_CHECKING:
     from tests.unit.sandbox.https_access.conftest import Lab
 
@@ -240,3 +243,12 @@ def test_a_sandbox_that_takes_any_token(lab: Lab) -> None:
     data = lab.collection(files={"a": TEN})
     lab.sandbox.settings.require_issued_tokens = False
     assert lab.ask("GET", data, "/a", token="anything").content == TEN
+
+
+def test_a_file_that_is_removed_while_it_is_sent_is_sent_as_it_was(lab: Lab) -> None:
+    host = lab.collection(files={"a": b"0123456789"})
+    guest, world = lab.guest(host), lab.sandbox.world
+    world.transfer.add_rule(guest, path="/", principal_type="anonymous", permissions="r")
+    pieces = call(world, SERVICE, "GET", f"/https/{guest.id}/a", world.auth.anyone())
+    assert lab.ask("DELETE", host, "/a").status_code == 200
+    assert b"".join(pieces) == b"0123456789"
