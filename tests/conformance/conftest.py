@@ -16,7 +16,7 @@ import globus_sdk
 import pytest
 from globus_sdk.transport import RetryConfig
 
-from tests.conformance import evidence
+from tests.conformance import commands, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.auth.models import Client
 
-GLOBUS = Path(__file__).resolve().parents[2] / ".venv-cli" / "bin" / "globus"
+# Their assertions shall say what differs, as those of tests do.
+pytest.register_assert_rewrite("tests.conformance.openapi", "tests.conformance.recordings")
+
 NOT_INSTALLED = "The Globus CLI is not installed: run `make cli`"
 
 
@@ -48,17 +50,21 @@ class GlobusCli:
         """The CLI as another service account."""
         return GlobusCli(self.sandbox, self._home, client)
 
-    def text(self, *arguments: str, fails: int = 0) -> str:
+    def text(self, *arguments: str, fails: int = 0, stdin: str = "") -> str:
         """What a command prints; it must end with the exit code `fails`."""
         done = subprocess.run(
-            [GLOBUS, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False
-        )
+            [commands.GLOBUS, *arguments],
+            env=self._environment, input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         assert done.returncode == fails, done.stderr or done.stdout
-        return done.stdout if not fails else done.stderr + done.stdout
+        if fails:
+            return done.stderr + done.stdout
+        commands.note_run(arguments)
+        return done.stdout
 
-    def json(self, *arguments: str, fails: int = 0) -> Any:
+    def json(self, *arguments: str, fails: int = 0, stdin: str = "") -> Any:
         """What a command prints as JSON, be it an error."""
-        return json.loads(self.text(*arguments, "--format", "json", fails=fails))
+        return json.loads(self.text(*arguments, "--format", "json", fails=fails, stdin=stdin))
 
 
 @pytest.fixture(autouse=True)
@@ -71,13 +77,20 @@ def _clients_vouch(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def cli(globus_sandbox: GlobusSandbox, tmp_path: Path) -> GlobusCli:
-    if not GLOBUS.exists():
+    if not commands.GLOBUS.exists():
         if os.environ.get("GLOBUS_CLI_TESTS") == "required":
             pytest.fail(NOT_INSTALLED)
         pytest.skip(NOT_INSTALLED)
     home = tmp_path / "home"
     home.mkdir()
     return GlobusCli(globus_sandbox, home)
+
+
+def transfer_client(sandbox: GlobusSandbox) -> globus_sdk.TransferClient:
+    """The SDK's client of Transfer, as the default service account."""
+    config = globus_sdk.GlobusAppConfig(token_storage="memory")
+    app = globus_sdk.ClientApp(client_id=sandbox.client_id, client_secret=sandbox.client_secret, config=config)
+    return globus_sdk.TransferClient(app=app, retry_config=RetryConfig(max_retries=0))
 
 
 def gcs_client(sandbox: GlobusSandbox, client: Client | None = None, *, data_access: str = "") -> globus_sdk.GCSClient:

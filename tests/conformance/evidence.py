@@ -74,5 +74,5 @@ def vouch_for_clients(sandbox: GlobusSandbox) -> None:
 
 def _vouch(entry: Entry, witness: Witness) -> None:
     # pytest's own name of the running test, e.g. "tests/conformance/test_x.py::test_y[1] (call)".
-    test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0].partition("[")[0]
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
     note("route", service=entry.service, method=entry.method, route=entry.route, witness=witness, test=test)

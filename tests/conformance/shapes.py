@@ -76,19 +76,27 @@ def _common(one: Any, other: Any) -> Any:
     return one if _kind(one) == _kind(other) else None
 
 
-def extra(recorded: Any, answer: Any, *, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path of what an answer has and a recorded document has not, with the object that it is in."""
+def extra(recorded: Any, answer: Any, *, free: Iterable[str] = (), where: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path of what an answer has and a recorded document has not, with the object that it is in.
+
+    As in `lacking`, objects whose keys are UUIDs are lists of their values.
+
+    :param free: properties whose contents are different in each document, and are not looked into.
+    """
     if isinstance(recorded, list) and isinstance(answer, list):
         for item in answer:
             alike = [wanted for wanted in recorded if data_type(wanted) == data_type(item)]
             for wanted in alike[:1]:
-                yield from extra(wanted, item, where=f"{where}[]")
+                yield from extra(wanted, item, free=free, where=f"{where}[]")
     elif isinstance(recorded, dict) and isinstance(answer, dict):
+        if recorded and all(_is_id(key) for key in recorded):
+            yield from extra(list(recorded.values()), list(answer.values()), free=free, where=where)
+            return
         for key, value in answer.items():
             if key not in recorded:
                 yield f"{where}.{key}", answer
-            else:
-                yield from extra(recorded[key], value, where=f"{where}.{key}")
+            elif key not in free:
+                yield from extra(recorded[key], value, free=free, where=f"{where}.{key}")
 
 
 def data_type(document: Any) -> str:

@@ -164,19 +164,23 @@ def test_roles_on_the_endpoint_are_not_for_everybody(cli: GlobusCli, gcs: GCSCli
 
 def test_roles_on_collections(cli: GlobusCli, gcs: GCSClient, mapped: CollectionFolder, other: Client) -> None:
     guest = share(cli, mapped)
-    # The CLI makes them through Transfer, and shows and deletes them through Connect Server.
-    said = cli.text("endpoint", "role", "create", guest, "--identity", other.id, "--role", "activity_monitor")
-    role_id = said.split()[-1]
+    # The CLI has no command that makes them: through Transfer, it is for personal collections.
+    make = ("endpoint", "role", "create", guest, "--identity", other.id, "--role", "activity_monitor")
+    assert "Globus Connect Server Manager API" in cli.text(*make, fails=1)
+    principal = f"urn:globus:auth:identity:{other.id}"
+    monitor = GCSRoleDocument(collection=guest, principal=principal, role="activity_monitor")
+    role_id = str(gcs.create_role(monitor)["id"])
     role = ("gcs", "collection", "role")
     document = cli.json(*role, "show", guest, role_id)
     assert document == {
         "DATA_TYPE": "role#1.0.0",
         "id": role_id,
         "collection": guest,
-        "principal": f"urn:globus:auth:identity:{other.id}",
+        "principal": principal,
         "role": "activity_monitor",
     }
     assert f"{other.id}@clients.auth.globus.org" in cli.text(*role, "show", guest, role_id)
+    assert cli.json("endpoint", "role", "show", guest, role_id)["principal"] == other.id
     assert role_id not in cli.text(*role, "list", guest)
     assert role_id in cli.text(*role, "list", guest, "--all-roles")
     assert [item["role"] for item in cli.of(other).json("collection", "role", "list", guest)["data"]] == [
@@ -187,12 +191,10 @@ def test_roles_on_collections(cli: GlobusCli, gcs: GCSClient, mapped: Collection
     assert cli.text(*role, "delete", guest, role_id).strip() == "success"
     assert role_id not in cli.text("endpoint", "role", "list", guest)
     assert "not_found" in cli.text(*role, "show", guest, role_id, fails=1)
-    # And the other way round.
-    made = gcs.create_role(GCSRoleDocument(collection=guest, principal=document["principal"], role="administrator"))
-    assert cli.json("endpoint", "role", "show", guest, made["id"])["principal"] == other.id
+    made = gcs.create_role(GCSRoleDocument(collection=guest, principal=principal, role="administrator"))
     assert made["id"] in cli.text("collection", "role", "list", guest, "--all-roles")
     assert cli.of(other).text("gcs", "collection", "update", guest, "--description", "theirs").split()[-1] == "success"
-    cli.text("endpoint", "role", "delete", guest, made["id"])
+    cli.text(*role, "delete", guest, made["id"])
     assert "403" in cli.of(other).text("gcs", "collection", "update", guest, "--description", "x", fails=1)
 
 
@@ -305,7 +307,8 @@ def test_the_list_of_collections(cli: GlobusCli, gcs: GCSClient, mapped: Collect
     refused = cli.of(other).text("gcs", "collection", "list", ENDPOINT_ID, fails=1)
     assert "Could not list collections. Insufficient permissions" in refused
     assert listed() == {mapped.id, guest}
-    cli.text("endpoint", "role", "create", guest, "--identity", other.id, "--role", "activity_monitor")
+    principal = f"urn:globus:auth:identity:{other.id}"
+    gcs.create_role(GCSRoleDocument(collection=guest, principal=principal, role="activity_monitor"))
     assert listed(of=cli.of(other)) == {guest}
 
 
@@ -419,14 +422,14 @@ def test_collections_are_deleted(cli: GlobusCli, gcs: GCSClient, mapped: Collect
     assert "collection:administrator" in cli.of(other).text(*delete, guest, fails=1)
     assert "delete_protected" in cli.text(*delete, mapped.id, fails=1)
     assert cli.json("collection", "delete", guest)["code"] == "success"
-    assert "EndpointNotFound" in cli.text("gcs", "collection", "show", guest, fails=1)
+    assert "EndpointDeleted" in cli.text("gcs", "collection", "show", guest, fails=1)
     again = cli.json("collection", "create", "guest", mapped.id, "/run1", "again")["id"]
     document = {"DATA_TYPE": "collection#1.16.0", "delete_protected": False}
     gcs.update_collection(mapped.id, document)
     # The endpoint's own owner is not asked twice, and guest collections go with what they are on.
     assert cli.text(*delete, mapped.id).strip() == "success"
     for gone in (mapped.id, again):
-        assert "EndpointNotFound" in cli.text("ls", f"{gone}:/", fails=1)
+        assert "EndpointDeleted" in cli.text("ls", f"{gone}:/", fails=1)
     assert (mapped.folder / "run1/a.dat").exists()
 
 

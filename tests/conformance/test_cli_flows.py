@@ -135,3 +135,42 @@ def test_a_question_is_answered(cli: GlobusCli) -> None:
     assert shown["context"]["title"] == "Publish?"
     cli.text("flows", "web-input", "respond", asked.id, shown["options"][0]["option_id"])
     assert cli.sandbox.world.flows.wait(run_id).details["output"]["answer"]["response"] == "yes"
+
+
+def test_registered_apis_are_listed_and_shown(cli: GlobusCli) -> None:
+    api_id = cli.sandbox.world.flows.add_registered_api("count", len, description="counts what is sent")
+    (listed,) = cli.json("flows", "registered-api", "list", "--orderby", "name:ASC")["registered_apis"]
+    assert (listed["id"], listed["description"]) == (api_id, "counts what is sent")
+    assert "count" in cli.text("flows", "registered-api", "list")
+    assert cli.json("flows", "registered-api", "list", "--filter-role", "viewer")["registered_apis"] == []
+    shown = cli.text("flows", "registered-api", "show", api_id)
+    for said in ("ACTIVE", "openapi", "python:builtins.len", f"{cli.sandbox.client_id}@clients.auth.globus.org"):
+        assert said in shown
+    assert "404" in cli.text("flows", "registered-api", "show", cli.sandbox.client_id, fails=1)
+
+
+def test_flows_and_runs_are_filtered_ordered_and_paged(cli: GlobusCli) -> None:
+    for number in range(3):
+        flow = cli.sandbox.add_flow(f"flow {number}", HELLO, keywords=[f"k{number}"])
+    found = cli.json("flows", "list", "--orderby", "title:DESC", "--limit", "2")["flows"]
+    assert [item["title"] for item in found] == ["flow 2", "flow 1"]
+    (found,) = cli.json("flows", "list", "--filter-fulltext", "FLOW 1", "--filter-role", "flow_owner")["flows"]
+    assert found["title"] == "flow 1"
+    run_id = cli.json("flows", "start", flow.id, "--input", json.dumps({"who": "you"}))["run_id"]
+    assert [run["run_id"] for run in cli.json("flows", "run", "list", "--filter-role", "run_owner")["runs"]] == [run_id]
+    assert cli.json("flows", "run", "list", "--filter-flow-id", found["id"])["runs"] == []
+
+
+def test_a_suspended_run_is_resumed_without_a_look_at_why(cli: GlobusCli, globus_collection: CollectionFactory) -> None:
+    collection = globus_collection("mapped")
+    flow = cli.sandbox.add_flow("moving", MOVE)
+    run_id = cli.json("flows", "start", flow.id, "--input", json.dumps({"collection": collection.id}))["run_id"]
+    cli.sandbox.world.flows.wait(run_id, "INACTIVE")
+    assert cli.json("flows", "run", "resume", run_id, "--skip-inactive-reason-check")["status"] == "ACTIVE"
+
+
+def test_a_flow_with_a_policy_asks_for_a_login_that_meets_it(cli: GlobusCli) -> None:
+    policy = "6f2c1d7e-0000-4000-8000-000000000000"
+    flow = cli.sandbox.add_flow("high assurance", HELLO, authentication_policy_id=policy)
+    for command in (("show", flow.id), ("start", flow.id)):
+        assert f"globus session update --policy '{policy}'" in cli.text("flows", *command, fails=4)

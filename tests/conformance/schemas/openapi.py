@@ -6,6 +6,9 @@ folder, with Node.js::
     npm install @globus/sdk@6.2.0 ts-json-schema-generator@2
     python openapi.py node_modules/@globus/sdk/dist/esm/open-api/types/flows.d.ts > flows.json
 
+Of Flows, what the repository globus/globus-sdk-javascript has at commit 109b7ab was added to the published file:
+registered APIs, all roles, and ``/runs/{run_id}/log`` and ``/resume`` in full. Neither has web inputs.
+
 The result holds ``answers``, the schema of each path, method and status, and the ``definitions`` that they refer to.
 """
 
