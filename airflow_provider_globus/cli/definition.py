@@ -58,7 +58,34 @@ def get_globus_cli_commands() -> list[CLICommand]:
             ),
         ),
     )
-    return [GroupCommand(name="globus", help="Look at Globus as your DAGs do", subcommands=(doctor, collections))]
+    login = ActionCommand(
+        name="login",
+        help="Log in as a person, and print the connection that acts as that person",
+        description=(
+            "For connections that act as a person rather than a service account. Register a native app "
+            "('thick client') at https://app.globus.org/settings/developers once, and give its client id. "
+            "Standard output gets the connection as JSON; it holds refresh tokens, so keep it secret."
+        ),
+        func=lazy_load_command(f"{package}.login.command"),
+        args=(
+            Arg(("--client-id",), help="UUID of the native app", required=True),
+            Arg(
+                ("--service",),
+                help="A service that DAGs will use; may be repeated (default: transfer)",
+                action="append",
+                choices=("transfer", "flows", "compute", "search", "groups"),
+            ),
+            Arg(
+                ("--data-access",),
+                help="UUID of a mapped collection that Transfer shall read and write for you; may be repeated",
+                action="append",
+                metavar="COLLECTION",
+            ),
+            connection,
+        ),
+    )
+    commands = (doctor, login, collections)
+    return [GroupCommand(name="globus", help="Look at Globus as your DAGs do", subcommands=commands)]
 
 
 def main() -> None:
