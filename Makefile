@@ -19,7 +19,7 @@ APART := -n auto --dist loadfile
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest conformance cli javascript endpoint test-endpoint lint bench package clean
+.PHONY: help demo test test-lowest conformance cli javascript endpoint environments test-endpoint lint bench package clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ $(REAL)/.installed: constraints-endpoint.txt tests/endpoint/install_rabbitmq.sh
 	$(PYTHON) -m venv $(REAL)
 	$(REAL)/bin/pip $(PIP) --constraint constraints-endpoint.txt globus-compute-endpoint
 	@touch $@
+
+# What the targets of continuous integration need; `make -j 2` installs two at a time.
+environments: $(STAMP) $(LOWEST)/.installed cli javascript endpoint
 
 endpoint: $(REAL)/.installed  ## install a real Compute endpoint and RabbitMQ for tests (Debian; as root)
 
