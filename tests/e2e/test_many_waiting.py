@@ -66,5 +66,8 @@ def test_they_share_the_poll_and_none_fails(tmp_path: Path, airflow_cache: Path)
         looks = globus.journal.requests("transfer", "GET", "*/task_list")
         assert len(looks) <= rounds * -(-TRANSFERS // 50)
         assert globus.journal.count("transfer", "GET", "*/task/*") == 0
-        assert globus.journal.count("transfer", "POST", "/v0.10/transfer") == TRANSFERS
+        # Globus refuses some for the moment, since they come too fast; it accepts each once.
+        submissions = globus.journal.requests("transfer", "POST", "/v0.10/transfer")
+        assert sum(entry.status == 202 for entry in submissions) == TRANSFERS
+        assert {entry.status for entry in submissions} <= {202, 429}
         assert len(list((tmp_path / "target").iterdir())) == TRANSFERS
