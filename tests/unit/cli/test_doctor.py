@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,7 @@ def findings() -> dict[str, Finding]:
 
 
 def only_problem() -> Finding:
-    found = [finding for finding in examine("globus_default") if finding.state != OK]
+    found = [finding for finding in examine("globus_default") if finding.state != OK and finding.subject != "versions"]
     assert len(found) == 1, found
     return found[0]
 
@@ -65,7 +66,10 @@ def test_all_is_well(
     flow = globus_sandbox.add_flow("publish", {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
     index = globus_sandbox.add_search_index("catalogue")
     found = findings()
-    assert {finding.state for finding in found.values()} == {OK}
+    assert {finding.state for finding in found.values() if finding.subject != "versions"} == {OK}
+    # Before Airflow 3.3, a worker that dies is not remembered.
+    newest = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+    assert (found["versions"].state, found["versions"].cure == "") == (OK if newest else WARNING, newest)
     assert list(found) == [
         "versions", "connection", "identity", "clock", "Transfer", "Compute", "Flows", "Search",
         "collection scratch", "Compute endpoint hpc", "flow publish", "Search index catalogue",
