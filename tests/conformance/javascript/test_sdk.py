@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
+from tests.conformance import evidence
+from tests.conformance.evidence import Witness
 from tests.conformance.javascript.sdk import FOLDER
 
 if TYPE_CHECKING:
@@ -61,8 +63,8 @@ def test_the_addresses_of_the_login_are_the_sandboxs(js: JavaScriptSdk) -> None:
 def test_every_function_is_answered_but_those_that_are_known_not_to_be(js: JavaScriptSdk) -> None:
     place = {"host": js.sandbox.tls_url, "endpoint_id": ENDPOINT_ID}
     names = dict.fromkeys(("endpoint_xid", "endpoint_id", "collection_id", "index_id", "id", "role_id"), NOBODY)
-    unserved = set()
-    for function in js.functions():
+    unserved, functions = set(), js.functions()
+    for function in functions:
         name = function["name"]
         arguments: list[Any] = [names if function["named"] else NOBODY] * function["count"]
         if name.startswith("gcs."):
@@ -73,4 +75,5 @@ def test_every_function_is_answered_but_those_that_are_known_not_to_be(js: JavaS
         assert answer.status != 500, (name, answer.document)
         if answer.status == 501 or js.sandbox.journal.entries[-1].route is None:
             unserved.add(name)
+    evidence.note("functions", client=Witness.JAVASCRIPT, served=len(functions) - len(unserved), of=len(functions))
     assert unserved == set(UNSERVED)
