@@ -324,10 +324,17 @@ def test_killed_it_cancels_nothing(users: Users, tasks: dict[str, Task], context
 def test_killed_while_it_waits_it_asks_no_longer(users: Users, tasks: dict[str, Task], context: TaskContext) -> None:
     users.sandbox.faults.add({"task": "*", "cancel_seconds": 3600})
     killed = cancel(min_faults=9, wait=30)
-    timer = threading.Timer(0.3, killed.on_kill)
-    timer.start()
+
+    def kill() -> None:
+        pause = threading.Event()
+        while not sent(users.sandbox, "POST", "admin_cancel"):
+            pause.wait(0.02)
+        killed.on_kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
     result = killed.execute(context)
-    timer.join()
+    killer.join()
     assert (result["count"], result["done"]) == (2, False)
     assert sent(users.sandbox, "GET", "admin_cancel/*") == 0
 
