@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ISSUER = "https://auth.globus.org"
 VIEW_IDENTITY_SET = str(AuthScopes.view_identity_set)
+# The first is documented; with the second, which lets one see all of one's apps, a Compute endpoint starts: it asks for
+# no other scope beside `openid`, and ends when there is no identity set.
+_SHOW_IDENTITY_SET = {VIEW_IDENTITY_SET, str(AuthScopes.manage_projects)}
 
 
 def claims(auth: AuthState, identity: Identity, scopes: Collection[str], login: float | None) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def claims(auth: AuthState, identity: Identity, scopes: Collection[str], login: 
         told |= {name: about[name] for name in names} | {"preferred_username": identity.username}
     if "email" in scopes:
         told["email"] = identity.email
-    if VIEW_IDENTITY_SET in scopes:
+    if _SHOW_IDENTITY_SET & set(scopes):
         told["identity_set"] = [about]
     return told
 

@@ -68,6 +68,8 @@ def auth_of(token: str) -> globus_sdk.AuthClient:
             },
         ),
         (["openid", AuthScopes.view_identity_set], {"identity_set"}),
+        # What a Compute endpoint asks for, which needs the identity set.
+        (["openid", AuthScopes.manage_projects], {"identity_set"}),
     ],
 )
 def test_userinfo_tells_what_the_scopes_allow(
