@@ -149,8 +149,8 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
 
     The transfer runs at Globus; this task waits for it, in a worker or the triggerer, and fails when it fails.
     A retry adopts a running transfer instead of starting another. Returns a summary to XCom: ``task_id``, ``files``,
-    ``bytes``, ``faults``, ``files_skipped``, ``effective_bytes_per_second`` and more. The events of its ``outlets`` tell
-    the same: of an ``Asset`` at the destination, or of an ``AssetAlias``, which gets an asset for each item.
+    ``bytes``, ``faults``, ``files_skipped``, ``effective_bytes_per_second`` and more. The events of its ``outlets``
+    tell the same: of an ``Asset`` at the destination, or of an ``AssetAlias``, which gets an asset for each item.
 
     :param source_collection: UUID, alias of the connection, or unique display name.
     :param destination_collection: the same for the other side.
