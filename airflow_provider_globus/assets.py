@@ -45,11 +45,6 @@ def globus_asset(collection: str, path: str, *, extra: dict[str, Any] | None = N
     return Asset(uri=asset_uri(collection, path), extra=extra or {}, **more)
 
 
-def create_asset(*, collection: str, path: str, extra: dict[str, Any] | None = None) -> Asset:
-    """Return an asset, for Airflow, which makes those that hooks have seen."""
-    return globus_asset(collection, path, extra=extra)
-
-
 def asset_uri(collection: str, path: str) -> str:
     """Return the URI of a file or directory on a collection."""
     uri = sanitize_uri(SplitResult(SCHEME, collection, quote(path), "", ""))

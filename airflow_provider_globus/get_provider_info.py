@@ -65,7 +65,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "schemes": ["globus"],
                 "handler": "airflow_provider_globus.assets.sanitize_uri",
-                "factory": "airflow_provider_globus.assets.create_asset",
+                "factory": "airflow_provider_globus.assets.globus_asset",
                 "to_openlineage_converter": "airflow_provider_globus.assets.convert_asset_to_openlineage",
             }
         ],

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
 
 
+#: Services that a login can be for.
+LOGIN_SERVICES = ("transfer", "flows", "compute", "search", "groups")
+
+
 def get_globus_cli_commands() -> list[CLICommand]:
     """Return the commands, for Airflow."""
     from airflow.cli.cli_config import ARG_OUTPUT, ActionCommand, Arg, GroupCommand, lazy_load_command
@@ -73,7 +77,7 @@ def get_globus_cli_commands() -> list[CLICommand]:
                 ("--service",),
                 help="A service that DAGs will use; may be repeated (default: transfer)",
                 action="append",
-                choices=("transfer", "flows", "compute", "search", "groups"),
+                choices=LOGIN_SERVICES,
             ),
             Arg(
                 ("--data-access",),

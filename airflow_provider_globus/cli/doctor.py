@@ -154,28 +154,23 @@ def _collections(hook: GlobusHook) -> Iterator[Finding]:
 
 def _aliases(hook: GlobusHook) -> Iterator[Finding]:
     settings = hook.settings
-    for alias, endpoint in sorted(settings.compute_endpoints.items()):
-        yield _found(f"Compute endpoint {alias}", lambda: _endpoint(hook, endpoint))  # noqa: B023
-    for alias, flow in sorted(settings.flows.items()):
-        yield _found(f"flow {alias}", lambda: Finding("", OK, hook.flow_title(flow)))  # noqa: B023
-    for alias, index in sorted(settings.search_indexes.items()):
-        yield _found(f"Search index {alias}", lambda: Finding("", OK, hook.index_name(index)))  # noqa: B023
-
-
-def _endpoint(hook: GlobusHook, endpoint: str) -> Finding:
-    status = hook.endpoint_status(endpoint)
-    if status == "online":
-        return Finding("", OK, status)
-    return Finding(
-        "", PROBLEM, f"{endpoint} is {status}", "Start it: globus-compute-endpoint start NAME, on its machine."
-    )
-
-
-def _found(subject: str, look: Callable[[], Finding]) -> Finding:
-    try:
-        return look()._replace(subject=subject)
-    except GlobusError as error:
-        return _problem(subject, error)
+    for kind, aliases, tell in (
+        ("Compute endpoint", settings.compute_endpoints, hook.endpoint_status),
+        ("flow", settings.flows, hook.flow_title),
+        ("Search index", settings.search_indexes, hook.index_name),
+    ):
+        for alias, item_id in sorted(aliases.items()):
+            subject = f"{kind} {alias}"
+            try:
+                said = tell(item_id)
+            except GlobusError as error:
+                yield _problem(subject, error)
+                continue
+            if tell == hook.endpoint_status and said != "online":
+                cure = "Start it on its machine: globus-compute-endpoint start NAME."
+                yield Finding(subject, PROBLEM, f"{item_id} is {said}", cure)
+            else:
+                yield Finding(subject, OK, said)
 
 
 def _problem(subject: str, error: GlobusError, state: str = PROBLEM) -> Finding:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from globus_sdk.scopes import Scope
 
-#: Services that a login can be for.
-SERVICES = ("transfer", "flows", "compute", "search", "groups")
-
 
 def command(args: argparse.Namespace) -> None:
     """Ask the person for the code that Globus shows, and print the connection; a refusal ends with status 1."""
@@ -53,7 +50,7 @@ def command(args: argparse.Namespace) -> None:
 def scopes(services: Sequence[str], data_access: Sequence[str]) -> list[Scope]:
     """Return what a login has to allow.
 
-    :param services: of `SERVICES`.
+    :param services: of `definition.LOGIN_SERVICES`.
     :param data_access: UUIDs of mapped collections whose data Transfer shall read and write.
     """
     from globus_sdk.scopes import (

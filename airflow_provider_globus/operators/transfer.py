@@ -78,7 +78,8 @@ class GlobusTransferTaskOperator(GlobusJobOperator):
         """The task, and what it did."""
         told = ("task_id", "label", "files", "files_transferred", "files_skipped", "bytes", "completion_time")
         result = verdict.result
-        return {"service": self.service_name, **{name: result[name] for name in told if result.get(name) is not None}}
+        known = {name: result[name] for name in told if result.get(name) is not None}
+        return {**super().facts(verdict), **known}
 
     def reserve(self) -> str:
         """Globus's submission id: a submission with it is accepted once, however often it is sent."""

@@ -57,6 +57,16 @@ def test_a_name_and_facts_go_with_it() -> None:
     assert (asset.name, asset.group, asset.extra) == ("raw scans", "beamline", {"owner": "lab"})
 
 
+def test_a_hook_can_report_what_it_has_seen() -> None:
+    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+    kwargs = {"collection": "scratch", "path": "/raw"}
+    made = get_hook_lineage_collector().create_asset(
+        scheme="globus", uri=None, name=None, group=None, asset_kwargs=kwargs, asset_extra={"owner": "lab"}
+    )
+    assert (made.uri, made.extra) == ("globus://scratch/raw", {"owner": "lab"})
+
+
 def test_openlineage_sees_a_dataset() -> None:
     pytest.importorskip("openlineage")
     dataset = convert_asset_to_openlineage(globus_asset("scratch", "/raw scans"), None)

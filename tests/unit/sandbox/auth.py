@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.auth.models import Client
 
+ADA = "ada@example.org"
+NOBODY = "11111111-2222-4333-8444-555555555555"
 DAY = 86400
 NO_RETRY = RetryConfig(max_retries=0)
 TRANSFER = "transfer.api.globus.org"

@@ -8,9 +8,12 @@ import globus_sdk
 import pytest
 
 from airflow_provider_globus.sandbox.server import GlobusSandbox
+from tests.unit.sandbox.auth import ADA, CALLBACK, developer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from airflow_provider_globus.sandbox.auth.models import Client, Identity
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,21 @@ def sandbox_as_new(_server: GlobusSandbox, monkeypatch: pytest.MonkeyPatch) -> I
 def client(globus_sandbox: GlobusSandbox) -> globus_sdk.ConfidentialAppAuthClient:
     """The login client of the default service account."""
     return globus_sdk.ConfidentialAppAuthClient(globus_sandbox.client_id, globus_sandbox.client_secret)
+
+
+@pytest.fixture
+def auth(client: globus_sdk.ConfidentialAppAuthClient) -> globus_sdk.AuthClient:
+    """Auth as the default service account, which may administer projects."""
+    return developer(client)
+
+
+@pytest.fixture
+def ada(globus_sandbox: GlobusSandbox) -> Identity:
+    """A person who can log in."""
+    return globus_sandbox.add_identity(ADA, name="Ada", email="ada@mail.example.org")
+
+
+@pytest.fixture
+def portal(globus_sandbox: GlobusSandbox) -> Client:
+    """A web application that people log in to."""
+    return globus_sandbox.add_client("portal", redirect_uris=[CALLBACK])

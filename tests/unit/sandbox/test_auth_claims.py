@@ -8,23 +8,11 @@ import globus_sdk
 import pytest
 from globus_sdk.scopes import AuthScopes, TransferScopes
 
-from tests.unit.sandbox.auth import CALLBACK, auth_client, data_access, told, web_login
+from tests.unit.sandbox.auth import ADA, auth_client, data_access, told, web_login
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.auth.models import Client, Identity
-
-ADA = "ada@example.org"
-
-
-@pytest.fixture
-def ada(globus_sandbox: GlobusSandbox) -> Identity:
-    return globus_sandbox.add_identity(ADA, name="Ada", email="ada@mail.example.org")
-
-
-@pytest.fixture
-def portal(globus_sandbox: GlobusSandbox) -> Client:
-    return globus_sandbox.add_client("portal", redirect_uris=[CALLBACK])
 
 
 def test_a_session_tells_when_somebody_logged_in(globus_sandbox: GlobusSandbox, ada: Identity, portal: Client) -> None:

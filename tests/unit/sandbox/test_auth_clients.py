@@ -9,17 +9,10 @@ import pytest
 import requests
 from globus_sdk.scopes import AuthScopes, TransferScopes
 
-from tests.unit.sandbox.auth import auth_client, developer, person, refused, told, transfer_with
+from tests.unit.sandbox.auth import NOBODY, auth_client, person, refused, told, transfer_with
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
-
-NOBODY = "11111111-2222-4333-8444-555555555555"
-
-
-@pytest.fixture
-def auth(client: globus_sdk.ConfidentialAppAuthClient) -> globus_sdk.AuthClient:
-    return developer(client)
 
 
 @pytest.fixture

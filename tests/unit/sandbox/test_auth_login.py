@@ -14,24 +14,12 @@ from globus_sdk.scopes import AuthScopes, TransferScopes
 from globus_sdk.services.auth import GlobusNativeAppFlowManager
 
 from airflow_provider_globus.sandbox.server import GlobusSandbox
-from tests.unit.sandbox.auth import CALLBACK, SCOPES, TRANSFER, auth_client, refused, transfer_with, web_login
+from tests.unit.sandbox.auth import ADA, CALLBACK, SCOPES, TRANSFER, auth_client, refused, transfer_with, web_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_globus.sandbox.auth.models import Client, Identity
-
-ADA = "ada@example.org"
-
-
-@pytest.fixture
-def ada(globus_sandbox: GlobusSandbox) -> Identity:
-    return globus_sandbox.add_identity(ADA, name="Ada", email="ada@mail.example.org")
-
-
-@pytest.fixture
-def portal(globus_sandbox: GlobusSandbox) -> Client:
-    return globus_sandbox.add_client("portal", redirect_uris=[CALLBACK])
 
 
 def native_login(sandbox: GlobusSandbox, **more: Any) -> globus_sdk.NativeAppAuthClient:

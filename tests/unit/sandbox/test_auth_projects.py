@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from globus_sdk.gare import to_gare
 
-from tests.unit.sandbox.auth import developer, person, refused, told
+from tests.unit.sandbox.auth import NOBODY, person, refused, told
 
 if TYPE_CHECKING:
     import globus_sdk
 
     from airflow_provider_globus.sandbox import GlobusSandbox
 
-NOBODY = "11111111-2222-4333-8444-555555555555"
 MINUTES = 60
-
-
-@pytest.fixture
-def auth(client: globus_sdk.ConfidentialAppAuthClient) -> globus_sdk.AuthClient:
-    return developer(client)
 
 
 def made(auth: globus_sdk.AuthClient, *admins: str, **more: Any) -> str:

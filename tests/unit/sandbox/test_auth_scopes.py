@@ -9,18 +9,11 @@ import pytest
 from globus_sdk.gare import to_gare
 from globus_sdk.scopes import AuthScopes, GroupsScopes, SearchScopes, TransferScopes
 
-from tests.unit.sandbox.auth import TRANSFER, auth_client, developer, person, refused, told, transfer_with
+from tests.unit.sandbox.auth import NOBODY, TRANSFER, auth_client, person, refused, told, transfer_with
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.auth.models import Client
-
-NOBODY = "11111111-2222-4333-8444-555555555555"
-
-
-@pytest.fixture
-def auth(client: globus_sdk.ConfidentialAppAuthClient) -> globus_sdk.AuthClient:
-    return developer(client)
 
 
 @pytest.fixture
