@@ -59,7 +59,7 @@ class ServiceRequest:
         if self.authorize is not None:
             caller = self.authorize(self)
         else:
-            caller = self.world.auth.authenticate(self, scope=self.service.scope)
+            caller = self.world.auth.authenticate(self, *filter(None, [self.service.scope]))
         self.identity = caller.username
         return caller
 

@@ -17,6 +17,7 @@ import pytest
 from globus_sdk.transport import RetryConfig
 
 from tests.conformance import commands, evidence
+from tests.installed import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 # Their assertions shall say what differs, as those of tests do.
 pytest.register_assert_rewrite("tests.conformance.openapi", "tests.conformance.recordings")
-
-NOT_INSTALLED = "The Globus CLI is not installed: run `make cli`"
 
 
 class GlobusCli:
@@ -78,9 +77,7 @@ def _clients_vouch(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def cli(globus_sandbox: GlobusSandbox, tmp_path: Path) -> GlobusCli:
     if not commands.GLOBUS.exists():
-        if os.environ.get("GLOBUS_CLI_TESTS") == "required":
-            pytest.fail(NOT_INSTALLED)
-        pytest.skip(NOT_INSTALLED)
+        missing("The Globus CLI is not installed: run `make cli`", "GLOBUS_CLI_TESTS")
     home = tmp_path / "home"
     home.mkdir()
     return GlobusCli(globus_sandbox, home)

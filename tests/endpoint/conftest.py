@@ -6,7 +6,6 @@ reason, unless `GLOBUS_ENDPOINT_TESTS=required` (`make test-endpoint`) makes tha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from airflow_provider_globus.sandbox.compute.real_endpoint import COMMAND, RealE
 from airflow_provider_globus.sandbox.pytest_plugin import CONNECTION_VARIABLE
 from airflow_provider_globus.sandbox.rabbitmq import RabbitMQ, find_rabbitmq
 from airflow_provider_globus.sandbox.server import GlobusSandbox
+from tests.installed import missing
 
 if TYPE_CHECKING:
     from globus_compute_sdk import Client
@@ -33,6 +33,7 @@ Kind = Literal["sandbox workers", "real endpoint"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT_COMMAND = ROOT / ".venv-endpoint" / "bin" / COMMAND
+DEMANDED_BY = "GLOBUS_ENDPOINT_TESTS"
 NO_RABBITMQ = "RabbitMQ is not installed: run `make test-endpoint` (Debian, root), or install rabbitmq-server"
 NO_ENDPOINT = "globus-compute-endpoint is not installed: run `make test-endpoint`"
 # Real seconds until a task must have ended: an endpoint notices some worker deaths by missing heartbeats only.
@@ -63,13 +64,6 @@ class EndpointLab:
         return self.sandbox.world.compute.wait(task_id, TASK_SECONDS)
 
 
-def missing(reason: str) -> None:
-    """Skip the test, or fail it where everything has to be there."""
-    if os.environ.get("GLOBUS_ENDPOINT_TESTS") == "required":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def processes_of(folder: Path) -> list[psutil.Process]:
     """Return what runs for a broker: all of it has the broker's folder as its home."""
     found = []
@@ -96,7 +90,7 @@ def optional_broker() -> Iterator[RabbitMQ | None]:
 def broker(optional_broker: RabbitMQ | None) -> RabbitMQ:
     """A RabbitMQ of our own; tests without one are skipped."""
     if optional_broker is None:
-        missing(NO_RABBITMQ)
+        missing(NO_RABBITMQ, DEMANDED_BY)
     assert optional_broker is not None
     return optional_broker
 
@@ -112,7 +106,7 @@ def second_broker(broker: RabbitMQ) -> Iterator[RabbitMQ]:
 def endpoint_command() -> Path:
     """The program ``globus-compute-endpoint``; tests without it are skipped."""
     if not ENDPOINT_COMMAND.exists():
-        missing(NO_ENDPOINT)
+        missing(NO_ENDPOINT, DEMANDED_BY)
     return ENDPOINT_COMMAND
 
 
@@ -189,7 +183,7 @@ def executor(endpoint_lab: EndpointLab, sdk_client: Client, monkeypatch: pytest.
     import globus_compute_sdk
 
     if not endpoint_lab.has_broker:
-        missing(NO_RABBITMQ)
+        missing(NO_RABBITMQ, DEMANDED_BY)
     # One task group for all executors of a process, which would outlive the sandbox that knows it.
     monkeypatch.setattr(globus_compute_sdk.Executor, "_default_task_group_id", None)
     with globus_compute_sdk.Executor(endpoint_lab.endpoint_id, client=sdk_client) as executor:

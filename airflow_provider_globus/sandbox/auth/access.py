@@ -73,10 +73,8 @@ def by(*scopes: str, client: bool = False, anonymous: bool = False) -> Authorize
             if found is None:
                 raise errors.unauthenticated()
             return Caller(found.id, found.username, found.id, (), "secret")
-        caller = auth.authenticate(request)
-        if scopes and request.world.settings.require_issued_tokens and not any(map(caller.has_scope, scopes)):
-            raise errors.forbidden(f"The token lacks the scope {' or '.join(scopes)}")
-        return caller
+        lacking = f"The token lacks the scope {' or '.join(scopes)}"
+        return auth.authenticate(request, *scopes, refusal=lambda caller: errors.forbidden(lacking))
 
     return authorize
 

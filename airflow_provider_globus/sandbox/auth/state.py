@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -216,8 +216,14 @@ class AuthState(Directory):
 
     # Who asks
 
-    def authenticate(self, request: ServiceRequest, scope: str | None = None) -> Caller:
-        """Return who makes a request, or raise the service's own 401 (no valid token) or 403 (scope missing)."""
+    def authenticate(
+        self, request: ServiceRequest, *scopes: str, refusal: Callable[[Caller], ServiceError] | None = None
+    ) -> Caller:
+        """Return who makes a request, or raise the service's own 401 (no valid token) or 403 (scope missing).
+
+        :param scopes: of which one is enough.
+        :param refusal: what is raised when there is none of them, where the service says it in words of its own.
+        """
         service, token = request.service, self.bearer(request)
         if token is None:
             return self.anyone()
@@ -225,8 +231,9 @@ class AuthState(Directory):
             # To a service, another's token is no token at all.
             raise ServiceError(401, service.unauthenticated_code, "Token is not active")
         caller = self.caller_of(token)
-        if scope is not None and not caller.has_scope(scope):
-            raise ServiceError(403, service.forbidden_code, f"The token lacks the scope {scope}")
+        if scopes and not any(map(caller.has_scope, scopes)):
+            lacking = f"The token lacks the scope {' or '.join(scopes)}"
+            raise refusal(caller) if refusal else ServiceError(403, service.forbidden_code, lacking)
         return caller
 
     def bearer(self, request: ServiceRequest) -> Token | None:

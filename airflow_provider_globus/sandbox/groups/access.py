@@ -34,10 +34,9 @@ def with_scope(*names: str) -> Authorize:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not value.strip():
             raise errors.no_credentials()
-        caller = request.world.auth.authenticate(request)
-        if request.world.settings.require_issued_tokens and not any(map(caller.has_scope, wanted)):
-            raise errors.missing_scope(caller.scopes)
-        return caller
+        return request.world.auth.authenticate(
+            request, *wanted, refusal=lambda caller: errors.missing_scope(caller.scopes)
+        )
 
     return authorize
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from globus_sdk.scopes import SearchScopes
 
 from airflow_provider_globus.sandbox.auth.models import Caller
-from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.search import errors
 from airflow_provider_globus.sandbox.search.models import OPEN
 from airflow_provider_globus.sandbox.search.state import IDENTITY
@@ -36,10 +35,7 @@ def with_scope(*names: str, anonymous: bool = False) -> Authorize:
     def authorize(request: ServiceRequest) -> Caller:
         if anonymous and "authorization" not in request.headers:
             return _ANONYMOUS
-        caller = request.world.auth.authenticate(request)
-        if request.world.settings.require_issued_tokens and not any(map(caller.has_scope, wanted)):
-            raise ServiceError(403, "Forbidden.Generic", f"The token lacks the scope {' or '.join(wanted)}")
-        return caller
+        return request.world.auth.authenticate(request, *wanted)
 
     return authorize
 

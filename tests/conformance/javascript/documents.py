@@ -2,23 +2,22 @@
 
 Globus writes the declarations by hand after its documentation, so they vouch for no route; but a document that lacks
 what they have, or has it otherwise, would break who programs by them. ``documents.json`` holds them as JSON schemas. To
-make it anew, in an empty folder, with Node.js::
+make it anew, with what `schemas/generator.py` needs installed in a folder::
 
-    npm install @globus/sdk@6.2.0 ts-json-schema-generator@2
-    python documents.py > documents.json
+    python -m tests.conformance.javascript.documents <folder> > documents.json
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from jsonschema import Draft7Validator
+
+from tests.conformance.schemas import generator
 
 _SERVICES = "node_modules/@globus/sdk/dist/esm/services"
 _DECLARED = {
@@ -45,32 +44,16 @@ _DROPPED = {"description", "deprecated", "$comment"}
 
 
 def main() -> None:
-    """Print the schemas of the declarations in the SDK that is installed here."""
+    """Print the schemas of the declarations in the SDK that is installed in the folder that is given."""
     lines = [
         f'import type {{ {", ".join(names)} }} from "./{_SERVICES}/{module}.js";' for module, names in _DECLARED.items()
     ]
     members = "; ".join(f"{name}: {name}" for names in _DECLARED.values() for name in names)
-    with NamedTemporaryFile("w", suffix=".ts", dir=".") as file:
-        file.write("\n".join([*lines, f"export interface Documents {{ {members} }}"]))
-        file.flush()
-        made = subprocess.run(
-            ["npx", "ts-json-schema-generator", "--path", file.name, "--type", "Documents", "--no-type-check",
-             "--additional-properties"],
-            check=True, stdout=subprocess.PIPE,
-        )  # fmt: skip
-    definitions = json.loads(made.stdout)["definitions"]
+    source = "\n".join([*lines, f"export interface Documents {{ {members} }}"])
+    definitions = generator.definitions(source, Path(sys.argv[1]), "--type", "Documents", "--additional-properties")
     schemas = definitions.pop("Documents")["properties"]
-    json.dump(_short({"documents": schemas, "definitions": definitions}), sys.stdout, indent=1)
-
-
-def _short(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_short(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: _short(part) for name, part in schema.items() if name not in _DROPPED or not isinstance(part, str | bool)
-    }
+    found = {"documents": schemas, "definitions": definitions}
+    json.dump({kind: generator.short(some, _DROPPED) for kind, some in found.items()}, sys.stdout, indent=1)
 
 
 @cache

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import pytest
-
 from airflow_provider_globus.sandbox.auth.scopes import ENDPOINT_ID
+from tests.installed import missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,16 +37,12 @@ _SCOPES = (
 
 FOLDER = Path(__file__).resolve().parent
 NODE = FOLDER.parents[2] / ".venv-javascript" / "bin" / "node"
-NOT_INSTALLED = "The Globus JavaScript SDK is not installed: run `make javascript`"
 
 
 def require_installed() -> None:
     """Skip the test where Node.js or the SDK is missing, or fail it where they have to be there."""
-    if NODE.exists() and (FOLDER / "node_modules" / "@globus" / "sdk").exists():
-        return
-    if os.environ.get("GLOBUS_JAVASCRIPT_TESTS") == "required":
-        pytest.fail(NOT_INSTALLED)
-    pytest.skip(NOT_INSTALLED)
+    if not (NODE.exists() and (FOLDER / "node_modules" / "@globus" / "sdk").exists()):
+        missing("The Globus JavaScript SDK is not installed: run `make javascript`", "GLOBUS_JAVASCRIPT_TESTS")
 
 
 @dataclass(frozen=True)

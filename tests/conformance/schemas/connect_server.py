@@ -1,21 +1,18 @@
 """Makes `sandbox/connect_server/schemas.json` from the OpenAPI types of Connect Server's API.
 
-Globus publishes the types with its JavaScript SDK (npm package ``@globus/sdk``, Apache-2.0). To make the schemas anew,
-in an empty folder, with Node.js::
+To make the schemas anew, with what `generator.py` needs installed in a folder, of which the types are named::
 
-    npm install @globus/sdk@6.2.0 ts-json-schema-generator@2
-    python connect_server.py node_modules/@globus/sdk/dist/esm/open-api/types/gcs/v5.4.d.ts > schemas.json
+    python -m tests.conformance.schemas.connect_server node_modules/@globus/sdk/dist/esm/open-api/types/gcs/v5.4.d.ts
 """
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+
+from tests.conformance.schemas import generator
 
 _MEMBER = re.compile(r"^        (?P<name>\w+): (?P<type>.*?;)$(?=\n        (?:/\*\*|\w+:)|\n    \};)", re.M | re.S)
 _REFERENCE = re.compile(r'components\["schemas"\]\["(\w+)"\]')
@@ -28,34 +25,15 @@ def main() -> None:
     block = types[types.index("    schemas: {") : types.index("    responses: {")]
     members = {found["name"]: found["type"] for found in _MEMBER.finditer(block)}
     source = "\n".join(f"export type {name} = {text}" for name, text in members.items())
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "types.ts").write_text(source)
-        made = subprocess.run(
-            ["npx", "ts-json-schema-generator", "--path", f"{folder}/types.ts", "--no-type-check"],
-            check=True,
-            stdout=subprocess.PIPE,
-        )
-    definitions = json.loads(made.stdout)["definitions"]
+    definitions = generator.definitions(source, generator.folder_of(Path(sys.argv[1])))
     for name, schema in definitions.items():
         # The types make what has a default look required, as it is in answers alone.
         defaulted = {field for field, about in schema.get("properties", {}).items() if "default" in about}
         schema["required"] = sorted(set(schema.get("required", ())) - (defaulted - {"DATA_TYPE"}))
         for field in _READ_ONLY.findall(members.get(name, "")):
             schema["properties"][field]["readOnly"] = True
-    json.dump({"definitions": {name: _short(definitions[name]) for name in sorted(definitions)}}, sys.stdout, indent=1)
-
-
-def _short(schema: Any) -> Any:
-    """Leave out what tells people something, and a validator nothing."""
-    if isinstance(schema, list):
-        return [_short(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: {name: _short(item) for name, item in value.items()} if key == "properties" else _short(value)
-        for key, value in schema.items()
-        if key not in _DROPPED
-    }
+    kept = {name: generator.short(definitions[name], _DROPPED) for name in sorted(definitions)}
+    json.dump({"definitions": kept}, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Makes JSON schemas of what a service answers from the OpenAPI types that Globus publishes.
 
-The types come with the JavaScript SDK (npm package ``@globus/sdk``, Apache-2.0). To make the schemas anew, in an empty
-folder, with Node.js::
+To make them anew, with what `generator.py` needs installed in a folder, of which the types are named::
 
-    npm install @globus/sdk@6.2.0 ts-json-schema-generator@2
-    python openapi.py node_modules/@globus/sdk/dist/esm/open-api/types/flows.d.ts > flows.json
+    python -m tests.conformance.schemas.openapi node_modules/@globus/sdk/dist/esm/open-api/types/groups.d.ts
 
 Of Flows, what the repository globus/globus-sdk-javascript has at commit 109b7ab was added to the published file:
 registered APIs, all roles, and ``/runs/{run_id}/log`` and ``/resume`` in full. Neither has web inputs.
@@ -16,11 +14,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
+
+from tests.conformance.schemas import generator
 
 _REFERENCE = re.compile(r'(?:components\["(\w+)"\]|operations)\["([^"]+)"\]')
 # What tells people something, and a validator nothing; and dates, which the generator takes for strings anyway.
@@ -35,14 +33,9 @@ def main() -> None:
     for kind in ("schemas", "responses", "parameters"):
         source += [f"export type {_name(kind, name)} = {body};" for name, body in _members(text, kind, 4)]
     source += [f"export type {_name('operations', name)} = {body};" for name, body in _members(text, "operations", 0)]
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "types.ts").write_text("\n".join(_REFERENCE.sub(_renamed, part) for part in source))
-        made = subprocess.run(
-            ["npx", "ts-json-schema-generator", "--path", f"{folder}/types.ts", "--no-type-check"],
-            check=True,
-            stdout=subprocess.PIPE,
-        )
-    definitions = {name: _short(schema) for name, schema in json.loads(made.stdout)["definitions"].items()}
+    text = "\n".join(_REFERENCE.sub(_renamed, part) for part in source)
+    found = generator.definitions(text, generator.folder_of(Path(sys.argv[1])))
+    definitions = {name: generator.short(schema, _DROPPED) for name, schema in found.items()}
     answers = _answers(definitions)
     kept = {name: definitions[name] for name in sorted(_reached(answers, definitions))}
     json.dump({"answers": answers, "definitions": kept}, sys.stdout, indent=1)
@@ -102,18 +95,6 @@ def _reached(schema: Any, definitions: dict[str, Any]) -> set[str]:
         found |= names
         waiting += [definitions[name] for name in names]
     return found
-
-
-def _short(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_short(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: {name: _short(item) for name, item in value.items()} if key == "properties" else _short(value)
-        for key, value in schema.items()
-        if key not in _DROPPED
-    }
 
 
 if __name__ == "__main__":
