@@ -205,7 +205,7 @@ class _Exchange:
         if isinstance(answer, ServiceError):
             self._code = answer.code
             document = self.service.render_error(answer, self.request_id, self.path)
-            headers = {**self.service.error_headers(answer), **answer.headers}
+            headers = {**({} if self._is_confirmed(answer) else PROVISIONAL), **answer.headers}
             if isinstance(document, str):
                 answer = Answer(document, answer.status, headers, "text/plain")
             else:
@@ -225,6 +225,10 @@ class _Exchange:
             headers=headers,
             media_type=answer.content_type,
         )
+
+    def _is_confirmed(self, error: ServiceError) -> bool:
+        codes = self.service.confirmed_codes
+        return codes is None or error.code in codes or isinstance(error, NotServed)
 
     def journal_entry(self, response: Response | None) -> Entry | None:
         """Put the request in the journal; requests of the control plane are not."""

@@ -6,7 +6,7 @@ functions, run in a thread: ``def handler(request: ServiceRequest) -> Answer``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -122,11 +122,6 @@ def unlimited(settings: Settings) -> float | None:
     return None
 
 
-def no_headers(error: ServiceError) -> Mapping[str, str]:
-    """Add nothing to an error."""
-    return {}
-
-
 @dataclass(frozen=True)
 class Service:
     """A Globus service.
@@ -136,7 +131,8 @@ class Service:
     :param scope: the scope a token must carry, checked before the handler of a route that is not public runs.
     :param resource_server: whose tokens the service takes.
     :param rate_limit: how many requests in ten seconds the settings allow an identity; None as an answer is no limit.
-    :param error_headers: HTTP headers of an error, beside its own.
+    :param confirmed_codes: the codes of errors that recordings, documents or official clients confirm; an error with
+        another says that it is provisional. None is of a service whose errors say so one by one.
     :param says_no_json: how a body that is no JSON is refused.
     :param whole: every method that the service has on a path is served; of others, it cannot be told, so that another
         method answers 501, not 405.
@@ -150,7 +146,7 @@ class Service:
     scope: str | None = None
     resource_server: str | None = None
     rate_limit: Callable[[Settings], float | None] = unlimited
-    error_headers: Callable[[ServiceError], Mapping[str, str]] = no_headers
+    confirmed_codes: Collection[str] | None = None
     unauthenticated_code: str = "AuthenticationFailed"
     forbidden_code: str = "PermissionDenied"
     says_no_json: str = "The request body is not valid JSON"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
+from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 UNAUTHENTICATED = "UNAUTHORIZED"
 FORBIDDEN = "FORBIDDEN"
@@ -23,7 +22,7 @@ _OAUTH_ERRORS = {
     "unsupported_grant_type",
 }
 # What recordings, or people who met the real service's errors, have of them.
-_CONFIRMED = {UNAUTHENTICATED, FORBIDDEN, "UNKNOWN_SCOPE_ERROR", "invalid_client", "invalid_grant"}
+CONFIRMED = {UNAUTHENTICATED, FORBIDDEN, "UNKNOWN_SCOPE_ERROR", "invalid_client", "invalid_grant"}
 # Codes of the sandbox's own that have a name there.
 _SAME_AS = {"BadRequest": "BAD_REQUEST", "InternalError": "INTERNAL_SERVER_ERROR"}
 
@@ -49,11 +48,6 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
         "error": code.lower(),
         "error_description": error.message,
     }
-
-
-def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark the errors whose code nothing confirms."""
-    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
 
 
 def unauthenticated() -> ServiceError:

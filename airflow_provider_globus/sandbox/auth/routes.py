@@ -10,7 +10,7 @@ from airflow_provider_globus.sandbox.auth import (
     scope_routes,
     token_routes,
 )
-from airflow_provider_globus.sandbox.auth.errors import FORBIDDEN, UNAUTHENTICATED, error_headers, render_error
+from airflow_provider_globus.sandbox.auth.errors import CONFIRMED, FORBIDDEN, UNAUTHENTICATED, render_error
 from airflow_provider_globus.sandbox.auth.scopes import AUTH_SERVER
 from airflow_provider_globus.sandbox.service import Service
 
@@ -26,7 +26,7 @@ SERVICE = Service(
         *scope_routes.ROUTES,
     ),
     render_error=render_error,
-    error_headers=error_headers,
+    confirmed_codes=CONFIRMED,
     resource_server=AUTH_SERVER,
     unauthenticated_code=UNAUTHENTICATED,
     forbidden_code=FORBIDDEN,

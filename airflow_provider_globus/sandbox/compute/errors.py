@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
+from airflow_provider_globus.sandbox.errors import ServiceError
 from airflow_provider_globus.sandbox.provisional import PROVISIONAL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 UNAUTHENTICATED = "USER_UNAUTHENTICATED"
 FORBIDDEN = "INSUFFICIENT_AUTH_SCOPE"
@@ -17,7 +14,7 @@ FORBIDDEN = "INSUFFICIENT_AUTH_SCOPE"
 NO_BROKER = "without an AMQP broker (start the sandbox with amqp_url)"
 
 # The codes here that the service has, as its published error classes and its documentation name them.
-_KNOWN = {
+CONFIRMED = {
     UNAUTHENTICATED,
     FORBIDDEN,
     "FUNCTION_NOT_FOUND",
@@ -32,7 +29,7 @@ _KNOWN = {
     "RESOURCE_LOCKED",
     "BATCH_RUN_TOO_LARGE",
     "SEMANTICALLY_INVALID",
-    "INTERNAL_ERROR",
+    "InternalError",
 }
 # Codes of the sandbox's own that the service has another name for.
 _SAME_AS = {"InternalError": "INTERNAL_ERROR"}
@@ -55,12 +52,6 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
         "reason": detail,
         "error_args": [],
     }
-
-
-def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark the errors whose code nothing confirms."""
-    known = _SAME_AS.get(error.code, error.code) in _KNOWN
-    return {} if known or isinstance(error, NotServed) else PROVISIONAL
 
 
 def _error(status: int, code: str, reason: str, *args: str | int) -> ServiceError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from globus_sdk.scopes import ComputeScopes
 
 from airflow_provider_globus.sandbox.compute import endpoint_routes, function_routes, task_routes
-from airflow_provider_globus.sandbox.compute.errors import FORBIDDEN, UNAUTHENTICATED, error_headers, render_error
+from airflow_provider_globus.sandbox.compute.errors import CONFIRMED, FORBIDDEN, UNAUTHENTICATED, render_error
 from airflow_provider_globus.sandbox.service import Service
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SERVICE = Service(
     prefixes=(*(f"/v2/{name}" for name in _V2), "/v3/"),
     routes=(*task_routes.ROUTES, *function_routes.ROUTES, *endpoint_routes.ROUTES),
     render_error=render_error,
-    error_headers=error_headers,
+    confirmed_codes=CONFIRMED,
     scope=str(ComputeScopes.all),
     resource_server=ComputeScopes.resource_server,
     rate_limit=_rate,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
+from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 UNAUTHENTICATED = "AUTHENTICATION_ERROR"
 FORBIDDEN = "FORBIDDEN"
 
-_CONFIRMED = {
+CONFIRMED = {
     UNAUTHENTICATED,
     FORBIDDEN,
     "AUTHENTICATION_POLICY_REQUIRED",
@@ -38,11 +37,6 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
         # A UUID, made from the request id, so that the journal leads to the request.
         "debug_id": str(uuid.uuid5(uuid.NAMESPACE_OID, request_id)),
     }
-
-
-def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark the errors whose code no recording confirms."""
-    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
 
 
 def not_found(kind: str, item_id: str) -> ServiceError:

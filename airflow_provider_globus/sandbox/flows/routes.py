@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_globus.sandbox.flows import flow_routes, page, run_routes, web_input_routes
-from airflow_provider_globus.sandbox.flows.errors import FORBIDDEN, UNAUTHENTICATED, error_headers, render_error
+from airflow_provider_globus.sandbox.flows.errors import CONFIRMED, FORBIDDEN, UNAUTHENTICATED, render_error
 from airflow_provider_globus.sandbox.service import Service
 
 SERVICE = Service(
@@ -11,7 +11,7 @@ SERVICE = Service(
     prefixes=("/flows", "/runs", "/web_inputs", "/registered_apis", "/batch/runs"),
     routes=(*flow_routes.ROUTES, *run_routes.ROUTES, *web_input_routes.ROUTES, *page.ROUTES),
     render_error=render_error,
-    error_headers=error_headers,
+    confirmed_codes=CONFIRMED,
     unauthenticated_code=UNAUTHENTICATED,
     forbidden_code=FORBIDDEN,
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
+from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ UNPROCESSABLE = "UNPROCESSABLE_ENTITY"
 # For the journal alone: the answer to a document that is not as the schema says has no code.
 _INVALID = "VALIDATION_ERROR"
 #: What the documentation, or public code that reads it, confirms.
-_CONFIRMED = {NO_CREDENTIALS, INVALID_TOKEN, FORBIDDEN, _INVALID}
+CONFIRMED = {NO_CREDENTIALS, INVALID_TOKEN, FORBIDDEN, _INVALID}
 
 
 def render_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any]:
@@ -27,11 +26,6 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
         return {"detail": error.extra.get("detail", [])}
     document: dict[str, Any] = {"code": error.code, "detail": error.message}
     return {**document, "authorization_parameters": {}} if error.status == 401 else document
-
-
-def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark the codes that nobody has seen."""
-    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
 
 
 def no_credentials() -> ServiceError:

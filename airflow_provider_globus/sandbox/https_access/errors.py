@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
+from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from airflow_provider_globus.sandbox.storage import StorageError
 
@@ -38,7 +37,7 @@ _SERVER_FAULT = (
 )
 #: Code of the way to the login that a browser is shown.
 LOGIN_PAGE = "Found"
-_CONFIRMED = ("PATH_NOT_FOUND", "ENDPOINT_ERROR", UNAUTHENTICATED, LOGIN_PAGE)
+CONFIRMED = ("PATH_NOT_FOUND", "ENDPOINT_ERROR", UNAUTHENTICATED, LOGIN_PAGE)
 
 
 def render_error(error: ServiceError, request_id: str, resource: str) -> dict[str, Any] | str:
@@ -46,11 +45,6 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
     if "authorization_parameters" in error.extra:
         return {"code": error.code, "message": error.message}
     return f"{error.message}\n"
-
-
-def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark what nobody has seen a Connect Server answer."""
-    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
 
 
 def refused(error: StorageError) -> ServiceError:

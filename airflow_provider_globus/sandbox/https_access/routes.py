@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.https_access.access import Place, place_of
-from airflow_provider_globus.sandbox.https_access.errors import FORBIDDEN, UNAUTHENTICATED, error_headers, refused
+from airflow_provider_globus.sandbox.https_access.errors import CONFIRMED, FORBIDDEN, UNAUTHENTICATED, refused
 from airflow_provider_globus.sandbox.https_access.errors import render_error as render
 from airflow_provider_globus.sandbox.https_access.ranges import (
     Multipart,
@@ -147,7 +147,7 @@ SERVICE = Service(
     prefixes=("/https/",),
     routes=_ROUTES,
     render_error=render,
-    error_headers=error_headers,
+    confirmed_codes=CONFIRMED,
     unauthenticated_code=UNAUTHENTICATED,
     forbidden_code=FORBIDDEN,
     whole=True,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
-from airflow_provider_globus.sandbox.provisional import PROVISIONAL
+from airflow_provider_globus.sandbox.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 VERSION = "2017-09-01"
 UNAUTHENTICATED = "Unauthorized.Generic"
 
-_CONFIRMED = {
+CONFIRMED = {
     "BadRequest.ValidationError",
     "Conflict.IncompatibleIndexStatus",
     "Conflict.LimitExceeded",
@@ -35,11 +34,6 @@ def render_error(error: ServiceError, request_id: str, resource: str) -> dict[st
         "message": error.message,
         "request_id": request_id,
     }
-
-
-def error_headers(error: ServiceError) -> Mapping[str, str]:
-    """Mark the errors whose code no recording confirms."""
-    return {} if error.code in _CONFIRMED or isinstance(error, NotServed) else PROVISIONAL
 
 
 def bad_request(problem: str, *where: str, part: str = "json") -> ServiceError:
