@@ -40,7 +40,7 @@ def get_provider_info() -> dict[str, Any]:
         ),
         "sensors": _modules("sensors.transfer", "sensors.path", "sensors.activity", "sensors.compute", "sensors.flows"),
         "hooks": _modules("hooks.globus"),
-        "triggers": _modules("triggers.job"),
+        "triggers": _modules("triggers.job", "triggers.watchers"),
         "connection-types": [
             {
                 "connection-type": "globus",

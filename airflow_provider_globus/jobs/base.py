@@ -56,19 +56,15 @@ class Verdict(NamedTuple):
     result: Mapping[str, Any] = MappingProxyType({})
 
 
-class JobService(ABC):
-    """A Globus service that runs jobs. Implementations hold no state."""
+class Polled(ABC):
+    """What the poller asks a Globus service for. Implementations hold no state."""
 
     #: name in triggers' arguments; never change it, triggers of an older version carry it
     name: ClassVar[str]
-    #: what a job is called in messages
-    noun: ClassVar[str]
     #: jobs that one call may ask after
     batch_size: ClassVar[int]
     #: seconds between two calls of one poll, so that many batches stay below the service's rate limit
     pause: ClassVar[float] = 0.0
-    #: whether the service can stop a job; one that cannot is adopted by a retry even when its time was over
-    cancellable: ClassVar[bool] = True
 
     @abstractmethod
     def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
@@ -78,6 +74,23 @@ class JobService(ABC):
         :return: a document for each job; those that the service does not know are missing.
         :raises GlobusServiceError: when the question itself failed.
         """
+
+    def settled(self, document: Document) -> bool:
+        """
+        Whether a document is final and is kept by whoever waits, instead of being asked for again.
+
+        For services that hand a result out for a limited time, or a large one.
+        """
+        return False
+
+
+class JobService(Polled):
+    """A Globus service that runs jobs. Implementations hold no state."""
+
+    #: what a job is called in messages
+    noun: ClassVar[str]
+    #: whether the service can stop a job; one that cannot is adopted by a retry even when its time was over
+    cancellable: ClassVar[bool] = True
 
     @abstractmethod
     def judge(
@@ -103,14 +116,6 @@ class JobService(ABC):
 
         :return: what the service answered, for the log.
         """
-
-    def settled(self, document: Document) -> bool:
-        """
-        Whether a document is final and is kept by whoever waits, instead of being asked for again.
-
-        For services that hand a result out for a limited time, or a large one.
-        """
-        return False
 
     def fetch_all(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
         """Ask after any number of jobs, one batch after the other."""

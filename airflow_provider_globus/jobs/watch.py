@@ -91,7 +91,7 @@ class JobWatch:
         self._failed_looks += 1
         if not self._trouble:
             self._troubled_since = now
-        if (trouble := _kind(error)) != self._trouble:
+        if (trouble := kind_of(error)) != self._trouble:
             self._trouble = trouble
             self._log.warning("%s: its state cannot be asked for; waiting goes on. %s", self._name(), error)
         if not is_transient(error) and now - self._troubled_since >= REFUSAL_GRACE:
@@ -189,7 +189,7 @@ def backoff(poll_interval: float, failures: int, error: GlobusError) -> float:
     return float(max(asked, grown * random.uniform(0.75, 1.25)))  # noqa: S311
 
 
-def _kind(error: GlobusError) -> str:
+def kind_of(error: GlobusError) -> str:
     """What makes two errors the same for the log; request ids and wording differ each time."""
     status = error.status if isinstance(error, GlobusServiceError) else None
     return f"{type(error).__name__} {status} {getattr(error, 'code', None)}"

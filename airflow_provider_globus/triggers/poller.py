@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_globus.exceptions import GlobusError, is_transient
-from airflow_provider_globus.jobs import job_service
+from airflow_provider_globus.jobs import polled
 from airflow_provider_globus.jobs.watch import backoff
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Poller:
 
     def __init__(self, conn_id: str, service: str) -> None:
         self._conn_id = conn_id
-        self._service = job_service(service)
+        self._service = polled(service)
         self._subscriptions: set[_Subscription] = set()
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
