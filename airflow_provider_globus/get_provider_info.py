@@ -47,9 +47,13 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_globus.hooks.globus.GlobusHook",
                 "hook-name": "Globus",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["host", "port", "schema"],
+                    # Airflow 3.3.1 and 3.3.2 refuse to test a connection without a port (apache/airflow#73298).
+                    "hidden-fields": ["host", "schema"],
                     "relabeling": {"login": "Client ID", "password": "Client secret"},
-                    "placeholders": {"login": "UUID of the Globus app"},
+                    "placeholders": {
+                        "login": "UUID of the Globus app",
+                        "port": "Not used; 0 lets Airflow 3.3.1 and 3.3.2 test the connection",
+                    },
                 },
                 "conn-fields": _conn_fields(),
             }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 _COLOURS = {"ACTIVE": "#1f5c99", "SUCCEEDED": "#2c7a3f", "FAILED": "#b3261e", "INACTIVE": "#8a6100"}
 _REFRESH_SECONDS = 2
 _MOST_EVENTS = 50
+_ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><circle cx="1" cy="1" r="1" fill="{colour}"/></svg>'
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0; color: #1c1c1e; background: #f4f5f7; }
@@ -45,9 +47,12 @@ def activity_page(task: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) 
 def page(*, title: str, status: str, colour: str, subtitle: str, body: str, refreshing: bool) -> str:
     """Return a page about something that has a status; `body` is HTML, the rest is text."""
     refresh = f'<meta http-equiv="refresh" content="{_REFRESH_SECONDS}">' if refreshing else ""
+    # In the page itself: a browser would ask for one, which no service has.
+    icon = quote(_ICON.format(colour=colour))
     title, status = escape(title), escape(status)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{refresh}
+<link rel="icon" href="data:image/svg+xml,{icon}">
 <title>{title} · {status} · Globus sandbox</title><style>{_STYLE}</style></head>
 <body><main>
 <h1>{title} <span class="status" style="background:{colour}">{status}</span></h1>

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import globus_sdk
 import pytest
@@ -163,12 +165,13 @@ def test_the_control_plane_leaves_no_trace_in_the_journal(globus_sandbox: Globus
 
 
 class _Page(HTMLParser):
-    """Collects the texts and the meta tags of a page, and that its tags are balanced."""
+    """Collects the texts, the links and the meta tags of a page, and that its tags are balanced."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.text = ""
         self.meta: list[dict[str, str | None]] = []
+        self.links: dict[str | None, str | None] = {}
         self.progress: dict[str, str | None] = {}
         self._open: list[str] = []
         self.feed(page)
@@ -177,6 +180,9 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "meta":
             self.meta.append(dict(attrs))
+            return
+        if tag == "link":
+            self.links[dict(attrs)["rel"]] = dict(attrs)["href"]
             return
         if tag == "progress":
             self.progress = dict(attrs)
@@ -227,6 +233,13 @@ def test_the_page_of_an_ended_task_stands_still(status: str) -> None:
     page = _Page(activity_page({**TASK, "status": status, "fatal_error": error}, []))
     assert not page.reloads
     assert "CANCELED: canceled" in page.text
+
+
+def test_a_page_brings_its_icon_in_the_colour_of_the_status() -> None:
+    icons = [_Page(activity_page({**TASK, "status": status}, [])).links["icon"] for status in ("ACTIVE", "FAILED")]
+    pictures = [unquote(str(icon).removeprefix("data:image/svg+xml,")) for icon in icons]
+    fills = [ElementTree.fromstring(picture)[0].attrib["fill"] for picture in pictures]
+    assert fills == ["#1f5c99", "#b3261e"]
 
 
 def test_the_page_of_an_unknown_task_is_not_found(globus_sandbox: GlobusSandbox) -> None:
