@@ -19,7 +19,8 @@ APART := -n auto --dist loadfile
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest conformance cli javascript endpoint environments test-endpoint lint bench package clean
+.PHONY: help demo test test-lowest conformance cli javascript endpoint environments test-endpoint lint docs chromium \
+        screenshots bench package clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,9 +39,10 @@ demo: $(STAMP)  ## run the first pipeline on real files in a real Airflow (UI=1 
 	$(BIN)/python -m airflow_provider_globus.sandbox.demo $(if $(DAG),--dag $(DAG)) $(if $(UI),--ui)
 
 test: $(STAMP)  ## run all tests
-	$(BIN)/pytest $(APART) tests/unit tests/dags
+	$(BIN)/pytest $(APART) tests/unit tests/dags tests/docs tests/notebooks
 	$(MAKE) conformance
-	$(BIN)/pytest $(BESIDE) tests/e2e
+	$(BIN)/pytest $(BESIDE) tests/e2e tests/tutorial
+	$(BIN)/pytest tests/browser
 	$(BIN)/pytest tests/endpoint
 
 test-lowest: $(LOWEST)/.installed  ## run what depends on Airflow with the lowest supported one
@@ -78,6 +80,7 @@ $(REAL)/.installed: constraints-endpoint.txt tests/endpoint/install_rabbitmq.sh
 
 # What the targets of continuous integration need; `make -j 2` installs two at a time.
 environments: $(STAMP) $(LOWEST)/.installed cli javascript endpoint
+	tests/browser/install_chromium.sh
 
 endpoint: $(REAL)/.installed  ## install a real Compute endpoint and RabbitMQ for tests (Debian; as root)
 
@@ -88,6 +91,16 @@ lint: $(STAMP)  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(STAMP)  ## build the documentation site into .docs/html and check its links
+	$(BIN)/sphinx-build -W -n --keep-going -q -b html -d .docs/doctrees docs .docs/html
+	$(BIN)/linkchecker --config docs/linkcheckerrc --no-status .docs/html/index.html
+
+chromium:  ## install Chromium for tests and pictures (Debian; as root)
+	tests/browser/install_chromium.sh
+
+screenshots: $(STAMP) chromium  ## take the pictures of the documentation anew
+	$(BIN)/python -m tests.browser.screenshots
 
 package: $(STAMP)  ## build the wheel and load it in an empty environment
 	rm -rf dist .venv-package
@@ -110,4 +123,4 @@ bench: $(STAMP) .venv-bench/.installed  ## measure imports, waiting and the sand
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-* $(SEEN) $(JS_SDK)/node_modules .demo .bench dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* $(SEEN) $(JS_SDK)/node_modules .demo .bench .docs docs/reference/generated dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Who uses a collection, and stopping those who use it wrongly: for managers of its activity."""
+"""Activity on a collection: who uses it, and stopping those who use it wrongly; for managers of its activity."""
 
 from __future__ import annotations
 

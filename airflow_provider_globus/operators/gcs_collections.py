@@ -223,7 +223,8 @@ class GlobusCreateGuestCollectionOperator(GlobusServerCollectionOperator):
     A guest collection keeps its mapped collection and its base path.
 
     :param mapped_collection: UUID, alias of the connection, or unique display name of the mapped collection.
-    :param endpoint: see the base class. Default: the endpoint of the mapped collection.
+    :param endpoint: UUID of the endpoint, or UUID, alias of the connection or unique display name of any collection
+        on it. Default: the endpoint of the mapped collection.
     :param display_name: name of the guest collection.
     :param collection_base_path: its root: a directory, relative to the root of the mapped collection.
     :param user_credential_id: the credential by which data are accessed. Default: the only one that the owner has on
@@ -351,7 +352,8 @@ class GlobusDeleteCollectionOperator(GlobusConnectServerOperator):
     one that is protected. Returns ``collection_id`` and ``action``: ``deleted`` or ``absent``.
 
     :param collection: UUID or alias of the connection; with ``endpoint``, also the display name of exactly one there.
-    :param endpoint: see the base class. Default: the endpoint of the collection.
+    :param endpoint: UUID of the endpoint, or UUID, alias of the connection or unique display name of any collection
+        on it. Default: the endpoint of the collection.
     :param remove_protection: take the delete protection of a mapped collection away first.
     :param with_guest_collections: delete the guest collections of a mapped collection, too.
     :param ignore_missing: succeed when there is no such collection (any more).

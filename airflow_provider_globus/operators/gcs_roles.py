@@ -107,7 +107,8 @@ class GlobusCreateCollectionRoleOperator(GlobusCollectionRoleOperator):
         or ``owner``.
     :param collection: the collection: UUID, alias of the connection, or unique display name. Default: the role is
         one on the endpoint itself.
-    :param endpoint: see the base class. Default: the endpoint of the collection.
+    :param endpoint: UUID of the endpoint, or UUID, alias of the connection or unique display name of any collection
+        on it. Default: the endpoint of the collection.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -156,7 +157,8 @@ class GlobusDeleteCollectionRoleOperator(GlobusCollectionRoleOperator):
     :param role: the role to take away; others stay.
     :param collection: the collection: UUID, alias of the connection, or unique display name. Default: the role is
         one on the endpoint itself.
-    :param endpoint: see the base class. Default: the endpoint of the collection.
+    :param endpoint: UUID of the endpoint, or UUID, alias of the connection or unique display name of any collection
+        on it. Default: the endpoint of the collection.
     :param ignore_missing: succeed when they have no such role (any more).
     """
 

@@ -1,4 +1,4 @@
-"""Who may read as whom: identity mappings of storage gateways, proved before they are sent."""
+"""Identity mappings of storage gateways: who may read as whom, proved before they are sent."""
 
 from __future__ import annotations
 

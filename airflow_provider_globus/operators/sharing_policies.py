@@ -32,7 +32,8 @@ class GlobusSharingPolicyOperator(GlobusConnectServerOperator):
     :param policies: dicts with ``sharing_restrict_paths`` (patterns under ``none``, ``read`` and ``read_write``,
         relative to the root of the collection) and ``users`` (local accounts; not given: all of them).
     :param remove_others: delete the policies of users that are not in ``policies``; with an empty list, all of them.
-    :param endpoint: see the base class. Default: the endpoint of the collection.
+    :param endpoint: UUID of the endpoint, or UUID, alias of the connection or unique display name of any collection
+        on it. Default: the endpoint of the collection.
     """
 
     template_fields: Sequence[str] = (*GlobusConnectServerOperator.template_fields, "collection", "policies")

@@ -82,8 +82,6 @@ class GlobusCreateUserCredentialOperator(GlobusUserCredentialOperator):
     :param multi_keys: S3 gateways with ``s3_allow_multi_keys``: other keys for some paths, as a dict of path prefix
         (``bucket/prefix``) to connection id. This is the whole of it: prefixes that are not given are taken away.
     :param requester_pays: S3 gateways with ``s3_requester_pays``: agree that requests are charged to the keys' account.
-    :param identity: see the base class.
-    :param username: see the base class.
     :param display_name: name of the credential.
     :param rotate: send the secrets, even if the ids of the keys are the same.
     """
@@ -263,8 +261,6 @@ class GlobusDeleteUserCredentialOperator(GlobusUserCredentialOperator):
     Returns ``user_credential_id`` and ``action``: ``deleted`` or ``absent``.
 
     :param storage_gateway: UUID of the gateway, or the display name of exactly one.
-    :param identity: see the base class.
-    :param username: see the base class.
     :param ignore_missing: succeed when there is no such credential or gateway (any more).
     """
 
