@@ -61,7 +61,7 @@ sizes only.
         "retry_delay": timedelta(minutes=1),
     },
     params={
-        "dataset": Param("forams_2026", type="string", minLength=1, pattern="^[^/]+$", title="Dataset"),
+        "dataset": Param("forams_2026", type="string", minLength=1, pattern=r"^\w[\w.-]*$", title="Dataset"),
         "project_folder": Param("/project", type="string", pattern="^/.*[^/]$"),
         "archive_folder": Param("/cold", type="string", pattern="^/.*[^/]$"),
         "scratch_folder": Param("/verify", type="string", pattern="^/.*[^/]$"),

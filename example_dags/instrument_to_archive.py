@@ -58,7 +58,7 @@ access to `scratch`, `archive` and `instrument`, and the access manager role on 
         "retry_delay": timedelta(minutes=1),
     },
     params={
-        "acquisition": Param("scan_0042", type="string", minLength=1, pattern="^[^/]+$", title="Acquisition"),
+        "acquisition": Param("scan_0042", type="string", minLength=1, pattern=r"^\w[\w.-]*$", title="Acquisition"),
         "marker": Param("acquisition.done", type="string", description="File the instrument writes last"),
         "instrument_folder": Param("/data", type="string", pattern="^/.*[^/]$"),
         "scratch_folder": Param("/scratch/beamline", type="string", pattern="^/.*[^/]$"),

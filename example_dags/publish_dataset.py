@@ -61,7 +61,7 @@ fails for good. If nobody answers in time it fails as well; clear it to ask anew
         "retry_delay": timedelta(minutes=1),
     },
     params={
-        "dataset": Param("forams_2026", type="string", minLength=1, pattern="^[^/]+$", title="Dataset"),
+        "dataset": Param("forams_2026", type="string", minLength=1, pattern=r"^\w[\w.-]*$", title="Dataset"),
         "version": Param(1, type="integer", minimum=1),
         "title": Param("Foraminifera, synchrotron tomography", type="string", minLength=1),
         "creators": Param(["Ada Lovelace"], type="array", minItems=1, items={"type": "string"}),

@@ -91,7 +91,9 @@ your Connect Server and nowhere else: they show in no log, XCom or rendered temp
         ),
         "s3_endpoint": Param("https://s3.amazonaws.com", type="string", pattern="^https?://"),
         "bucket": Param("research-archive", type="string", pattern="^[a-z0-9.-]{3,63}$"),
-        "shared_prefix": Param("shared", type="string", pattern="^[^/]+$", description="Folder of the bucket to share"),
+        "shared_prefix": Param(
+            "shared", type="string", pattern=r"^\w[\w.-]*$", description="Folder of the bucket to share"
+        ),
         "s3_connection": Param("s3_archive", type="string", description="Airflow connection with the S3 keys"),
         "allowed_domains": Param(
             ["clients.auth.globus.org"],

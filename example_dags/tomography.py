@@ -219,7 +219,7 @@ scratch collection begins in `/lustre/scratch` there, say so with `scratch_on_hp
         "retry_delay": timedelta(minutes=1),
     },
     params={
-        "scan": Param("tomo_0007", type="string", minLength=1, pattern="^[^/]+$", title="Scan"),
+        "scan": Param("tomo_0007", type="string", minLength=1, pattern=r"^\w[\w.-]*$", title="Scan"),
         "marker": Param("scan.done", type="string", description="File the beamline writes last"),
         "beamline_folder": Param("/data", type="string", pattern="^/.*[^/]$"),
         "scratch_folder": Param("/tomography", type="string", pattern="^/.*[^/]$"),

@@ -70,6 +70,23 @@ PIPELINES = {
             "to_results": ({"/tomography/tomo_0007/products"}, {"/accepted/tomo_0007"}),
         },
     ),
+    "notebook_on_hpc": Pipeline(
+        rows={
+            **dict.fromkeys(("read_notebook", "wait_for_measurement", "notebook_to_scratch"), "success"),
+            **dict.fromkeys(("data_to_scratch", "run_notebook", "to_results", "judge"), "success"),
+        },
+        delivery=("data_to_scratch", 2),
+        checks=9,
+        copies=(
+            "scratch/diffraction/runs/si_0001/powder_diffraction.ipynb",
+            "results/diffraction/si_0001/powder_diffraction.ipynb",
+        ),
+        lineage={
+            "data_to_scratch": ({"/data/si_0001"}, {"/diffraction/measurements/si_0001"}),
+            "run_notebook": ({"/diffraction/measurements"}, {"/diffraction/runs"}),
+            "to_results": ({"/diffraction/runs/si_0001"}, {"/diffraction/si_0001"}),
+        },
+    ),
     # Of three runs, the first of which creates, and the last of which takes down.
     "s3_gateway_lifecycle": Pipeline(
         rows=dict.fromkeys(
