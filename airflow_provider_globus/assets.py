@@ -36,7 +36,7 @@ def globus_asset(collection: str, path: str, *, extra: dict[str, Any] | None = N
 
     :param collection: UUID, or an alias of the connection.
     :param path: absolute path on the collection.
-    :param extra: what the asset itself tells; events tell more, see ``operators.asset_events``.
+    :param extra: what the asset itself tells; events tell more, see ``operators.datasets``.
     :param more: ``name`` and ``group`` of the asset.
     :raises ValueError: the collection or the path cannot be one.
     """

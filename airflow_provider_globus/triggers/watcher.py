@@ -67,9 +67,9 @@ class GlobusWatcher(BaseEventTrigger):
     """
     Watches something at Globus, and fires an event for each thing that arrives.
 
-    Watchers of the same thing, by the same connection, share their looks at it. What was told is kept in the state store
-    of the asset (Airflow 3.3): a restart of the triggerer loses no event and repeats none. On Airflow 3.2 a restarted
-    watcher begins anew.
+    Watchers of the same thing, by the same connection, share their looks at it. What was told is kept in the state
+    store of the asset (Airflow 3.3): a restart of the triggerer loses no event and repeats none. On Airflow 3.2 a
+    restarted watcher begins anew.
 
     :param globus_conn_id: id of an Airflow connection of type ``globus``.
     :param poll_interval: seconds between two looks. Default: 60.

@@ -110,9 +110,8 @@ def test_a_hundred_files_are_a_hundred_events_while_triggerers_die(
     landing = threading.Thread(target=land, args=(inbox, names))
     landing.start()
     for _ in range(KILLS):
-        before = told(airflow, "scans").total()
+        wait_for_the_next_event(airflow)
         # Some events of a look are written then, and most are not.
-        airflow.api.wait_until("the next event", lambda before=before: told(airflow, "scans").total() > before, 60)
         airflow.kill("triggerer")
         airflow.start_component("triggerer")
     landing.join()
@@ -122,6 +121,11 @@ def test_a_hundred_files_are_a_hundred_events_while_triggerers_die(
     assert told(airflow, "scans") == Counter([*names, "last.h5"])
     assert told(airflow, "notes") == Counter()
     airflow.api.wait_until("the DAG to hear of each", lambda: heard(airflow) >= {*names, "last.h5"}, 60)
+
+
+def wait_for_the_next_event(airflow: LocalAirflow) -> None:
+    before = told(airflow, "scans").total()
+    airflow.api.wait_until("the next event", lambda: told(airflow, "scans").total() > before, 60)
 
 
 def land(inbox: Path, names: list[str]) -> None:
