@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_globus.cli.connections import see_all_connections
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.hooks.globus import GlobusHook
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def search(args: argparse.Namespace) -> None:
     """Show the collections that words find."""
+    see_all_connections()
     hook = GlobusHook(args.conn_id, caller="collections search")
     client = hook.transfer_client(polling=True)
     try:
@@ -26,6 +28,7 @@ def search(args: argparse.Namespace) -> None:
 
 def resolve(args: argparse.Namespace) -> None:
     """Show the one collection that a UUID, alias or display name means; ends with status 1 when there is none."""
+    see_all_connections()
     hook = GlobusHook(args.conn_id, caller="collections resolve")
     try:
         document = hook.collection(hook.resolve_collection(args.collection))

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_globus.exceptions import GlobusConfigError, GlobusError
+from airflow_provider_globus.cli.connections import see_all_connections
+from airflow_provider_globus.exceptions import GlobusConfigError, GlobusError, GlobusUnavailableError
+from airflow_provider_globus.get_provider_info import get_provider_info
 from airflow_provider_globus.hooks.errors import globus_errors
 from airflow_provider_globus.hooks.globus import GlobusHook
 
 if TYPE_CHECKING:
     import argparse
 
+    from airflow.sdk import Connection
+
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 #: Seconds that this machine's clock may be off. Tokens are judged by Globus's clock, and deadlines are sent by ours.
 CLOCK_TOLERANCE = 60.0
+
+
+#: What to do when no answer came at all. The error's own advice is for tasks, which try again.
+_UNREACHED = (
+    "Check that this machine can reach the service: HTTPS, port 443, if need be through a proxy (HTTPS_PROXY). "
+    "Workers and triggerers need the same."
+)
 
 
 class Finding(NamedTuple):
@@ -42,8 +57,19 @@ def command(args: argparse.Namespace) -> None:
     """Run the command line's ``doctor``; ends the process with status 1 when there is a problem."""
     from airflow.cli.simple_table import AirflowConsole
 
-    findings = list(examine(args.conn_id))
-    AirflowConsole().print_as(data=[finding._asdict() for finding in findings], output=args.output)
+    see_all_connections()
+    findings, console = list(examine(args.conn_id)), AirflowConsole()
+    rows = [finding._asdict() for finding in findings]
+    if args.output == "table":
+        # Below the table a cure can be copied: it is not broken into the lines of a cell.
+        for row in rows:
+            del row["cure"]
+        console.print_as(data=rows, output=args.output)
+        for finding in findings:
+            if finding.cure:
+                console.print(f"{finding.subject}: {finding.cure}", highlight=False, markup=False, soft_wrap=True)
+    else:
+        console.print_as(data=rows, output=args.output)
     if any(finding.state == PROBLEM for finding in findings):
         sys.exit(1)
 
@@ -52,11 +78,7 @@ def examine(conn_id: str) -> Iterator[Finding]:
     """Look at everything, and yield what was found; what depends on something that is wrong is not looked at."""
     yield from _versions()
     hook = GlobusHook(conn_id, caller="doctor")
-    connection = _connection(hook)
-    yield connection
-    if connection.state == PROBLEM:
-        return
-    for finding in _identity(hook):
+    for finding in chain(_connection(hook), _identity(hook)):
         yield finding
         if finding.state == PROBLEM:
             return
@@ -75,19 +97,59 @@ def _versions() -> Iterator[Finding]:
         yield Finding("versions", OK, said)
 
 
-def _connection(hook: GlobusHook) -> Finding:
+def _connection(hook: GlobusHook) -> Iterator[Finding]:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    name = hook.globus_conn_id
+    name, subject = hook.globus_conn_id, "connection"
     try:
         settings = hook.settings
     except AirflowNotFoundException:
-        add = f"airflow connections add {name} --conn-type globus --conn-login CLIENT_ID --conn-password SECRET"
-        return Finding("connection", PROBLEM, f"There is no connection {name!r}.", f"Add it: {add}")
+        yield _no_connection(name)
+        return
     except GlobusError as error:
-        return _problem("connection", error)
+        problem = _problem(subject, error)
+        yield problem._replace(cure=problem.cure or "Correct it where the connection is kept.")
+        return
+    if settings.ca_bundle and not Path(settings.ca_bundle).is_file():
+        said = f"The file of its CA bundle, {settings.ca_bundle}, is not on this machine."
+        yield Finding(subject, PROBLEM, said, "Put the file there, wherever DAGs run, or correct the field CA bundle.")
+        return
     kind = "service account" if settings.app_type == "client" else "person with refresh tokens"
-    return Finding("connection", OK, f"{name}: {kind}, client {settings.client_id}")
+    yield Finding(subject, OK, f"{name}: {kind}, client {settings.client_id}")
+    yield from _oddities(hook.get_connection(name))
+
+
+def _no_connection(name: str) -> Finding:
+    # A file, since others see the arguments of a command.
+    example = f'{{"{name}": {{"conn_type": "globus", "login": "CLIENT_ID", "password": "SECRET"}}}}'
+    variable = f"AIRFLOW_CONN_{name.upper()}"
+    if os.environ.get(variable):
+        # Airflow says no more of one that it cannot read.
+        said = f"The environment variable {variable} holds no connection that Airflow can read."
+        cure = (
+            'Write it as JSON, {"conn_type": "globus", "login": "CLIENT_ID", …}, in single quotes if a shell sets it.'
+        )
+        return Finding("connection", PROBLEM, said, cure)
+    return Finding(
+        "connection",
+        PROBLEM,
+        f"There is no connection {name!r}.",
+        f"Add it: airflow connections import FILE, which holds {example} (or in the UI: Admin, Connections, type "
+        "Globus). Client id and secret are those of a service account, which you register at "
+        "https://app.globus.org/settings/developers. To act as a person instead: airflow globus login.",
+    )
+
+
+def _oddities(connection: Connection) -> Iterator[Finding]:
+    """What of a connection works, but not as was meant."""
+    if connection.conn_type != "globus":
+        said = f"Its type is {connection.conn_type!r}, not 'globus'."
+        yield Finding("connection type", WARNING, said, "Set the type to Globus: the form then shows Globus's fields.")
+    known = get_provider_info()["connection-types"][0]["conn-fields"]
+    for field in sorted(set(connection.extra_dejson) - set(known)):
+        meant = get_close_matches(field, known, 1)
+        cure = f"Is it {meant[0]}?" if meant else f"Known are: {', '.join(sorted(known))}."
+        yield Finding("connection extra", WARNING, f"The field {field!r} means nothing.", cure)
 
 
 def _identity(hook: GlobusHook) -> Iterator[Finding]:
@@ -174,4 +236,5 @@ def _aliases(hook: GlobusHook) -> Iterator[Finding]:
 
 
 def _problem(subject: str, error: GlobusError, state: str = PROBLEM) -> Finding:
-    return Finding(subject, state, error.message, error.advice)
+    unreached = isinstance(error, GlobusUnavailableError) and error.status is None
+    return Finding(subject, state, error.message, _UNREACHED if unreached else error.advice)

@@ -41,7 +41,7 @@ def command(args: argparse.Namespace) -> None:
     }
     _tell(
         "\nKeep this secret: it acts as you until you withdraw it at https://app.globus.org/settings/consents.\n"
-        f"`airflow connections add {args.conn_id} --conn-json '…'` takes it, and so does the environment variable "
+        f'In a file, as {{"{args.conn_id}": …}}, `airflow connections import` takes it; so does the variable '
         f"AIRFLOW_CONN_{args.conn_id.upper()}:\n"
     )
     sys.stdout.write(f"{json.dumps(connection)}\n")

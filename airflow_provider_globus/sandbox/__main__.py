@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_globus.sandbox serve``: a sandbox from a shell."""
+"""``python -m airflow_provider_globus.sandbox serve`` and ``seed``: a sandbox from a shell."""
 
 from __future__ import annotations
 
@@ -20,13 +20,34 @@ if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.server import GlobusSandbox
 
 _DEFAULT_PORT = 8765
+#: Where a sandbox listens when it is not told, so that scripts need not name it again and again.
+PORT_VARIABLE = "GLOBUS_SANDBOX_PORT"
 #: An AMQP broker for real Compute endpoints and the SDK's ``Executor``.
 AMQP_VARIABLE = "GLOBUS_SANDBOX_AMQP_URL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "seed" and options.file is None and not options.example:
+        parser.error("seed needs a FILE; --example prints one to begin with")
+    status: int = options.run(options)
+    return status
+
+
+def _seed(options: argparse.Namespace) -> int:
+    from airflow_provider_globus.sandbox import seed_command
+
+    try:
+        print(seed_command.run(options), end="")
+    except (OSError, ValueError) as error:
+        print(f"globus sandbox: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
     # Imported late, so that `--help` and a mistyped option answer at once.
     from airflow_provider_globus.sandbox.server import GlobusSandbox
 
@@ -56,12 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m airflow_provider_globus.sandbox", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
-    serve = parser.add_subparsers(required=True).add_parser(
+    commands = parser.add_subparsers(required=True, dest="command")
+    serve = commands.add_parser(
         "serve",
         help="serve a sandbox until Ctrl-C",
         epilog=f"With an AMQP URL in {AMQP_VARIABLE}, real Compute endpoints can register.",
     )
-    serve.add_argument("--port", type=int, default=_DEFAULT_PORT, help="0 takes a free one (default %(default)s)")
+    port = os.environ.get(PORT_VARIABLE, str(_DEFAULT_PORT))
+    serve.add_argument("--port", type=int, default=port, help="0 takes a free one (default %(default)s)")
     serve.add_argument(
         "--tls-port",
         type=int,
@@ -88,6 +111,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="listen where others may reach it; they then may read and write every collection",
     )
+    serve.set_defaults(run=_start)
+    seed = commands.add_parser("seed", help="print an example seed, check a seed file, or put one into a sandbox")
+    seed.add_argument("file", nargs="?", metavar="FILE", help="the YAML file; relative folders are beside it")
+    seed.add_argument("--example", action="store_true", help="print a seed to begin with")
+    seed.add_argument("--check", action="store_true", help="only say whether the file is good; needs no sandbox")
+    seed.add_argument("--url", default=f"http://127.0.0.1:{port}", help="the running sandbox (default %(default)s)")
+    seed.add_argument("--mark", action="store_true", help="make what the sandbox then holds what a reset goes back to")
+    seed.set_defaults(run=_seed)
     return parser
 
 

@@ -173,6 +173,27 @@ class Seed:
             raise SeedError(f"The seed {path} is not valid YAML: {error}") from None
         return cls(_checked_document({} if document is None else document, str(path)), path.resolve().parent)
 
+    def resolved(self) -> dict[str, Any]:
+        """Return the document for a sandbox that has neither the file's folder nor this environment."""
+        document = dict(self.document)
+        for section in (section for section in _FIELDS if section in document):
+            document[section] = [self._resolved_entry(section, entry) for entry in self._entries(section)]
+        if isinstance(given := document.get("connect_server"), Mapping):
+            document["connect_server"] = _located("connect_server", self._absolute, given, "posix_folder")
+        return document
+
+    def _resolved_entry(self, section: str, entry: dict[str, Any]) -> dict[str, Any]:
+        if section == "identities" and "refresh_tokens" in entry:
+            return entry | {"refresh_tokens": _filled("refresh_tokens", entry["refresh_tokens"])}
+        if section == "flows":
+            return dict(_located(f"flow {entry['title']!r}", self._with_files, entry))
+        return self._absolute(entry, "root", "folder")
+
+    def _absolute(self, entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
+        paths = {name: entry[name] for name in names if entry.get(name)}
+        local = {name: path for name, path in paths.items() if not str(path).startswith("s3://")}
+        return {**entry, **{name: str(self.folder / Path(path).expanduser()) for name, path in local.items()}}
+
     def apply(self, world: World) -> None:
         """Put everything into a world."""
         _located("settings", world.settings.update, self.document.get("settings") or {})
@@ -229,14 +250,19 @@ class Seed:
         world.compute.add_endpoint(**fields)
 
     def _add_flow(self, world: World, entry: dict[str, Any]) -> None:
-        fields = {"id": _stable_id("flow", entry["title"]), **entry}
+        fields = {"id": _stable_id("flow", entry["title"]), **self._with_files(entry)}
+        if "definition" not in fields:
+            raise ValueError("it needs a definition or a definition_file")
+        world.flows.add_flow(**fields)
+
+    def _with_files(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a flow with what its files hold instead of their names."""
+        fields = dict(entry)
         for name in ("definition", "input_schema"):
             if path := fields.pop(f"{name}_file", None):
                 # JSON is YAML, too.
                 fields[name] = yaml.safe_load((self.folder / Path(path).expanduser()).read_text())
-        if "definition" not in fields:
-            raise ValueError("it needs a definition or a definition_file")
-        world.flows.add_flow(**fields)
+        return fields
 
     def _made(self, path: Any) -> Path:
         """Return a folder of the seed, made when missing."""
@@ -336,8 +362,8 @@ def _stable_id(kind: str, name: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{kind}:{name}"))
 
 
-def _located(where: str, do: Any, *arguments: Any) -> None:
+def _located(where: str, do: Any, *arguments: Any) -> Any:
     try:
-        do(*arguments)
+        return do(*arguments)
     except (OSError, TypeError, ValueError) as error:
         raise SeedError(f"{where}: {error}") from None

@@ -24,14 +24,18 @@ FAILED = 1
 INTERRUPTED = 130
 TERMINATED = 143
 REPOSITORY = Path(__file__).resolve().parents[3]
+HOME_PAGE = "https://github.com/airflow-provider-globus/airflow-provider-globus"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a demo and return the exit status: 0 when the DAG and every check succeeded."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if not options.dags.is_dir():
-        parser.error(f"{options.dags} is no folder: name the one that holds the example DAGs with --dags")
+    if not (options.dags / f"{options.dag}.py").is_file():
+        parser.error(
+            f"there is no {options.dag}.py in {options.dags}: the example DAGs are in the repository, not in the "
+            f"installed package. Get the folder example_dags of {HOME_PAGE}, and name it with --dags."
+        )
     console = Console(soft_wrap=False)
     # A shell that starts us in the background has SIGINT ignored, which children would inherit too.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -62,7 +62,7 @@ def test_register_a_service_account(
     page.run(until='DAG("admit_the_pipeline"')
     transfer, shared = globus_sandbox.world.transfer, globus_sandbox.world.transfer.collections[instrument.id]
     assert transfer.permissions(account.id, shared, "/scan.h5") == ""
-    assert doctor(page, status=1)["connection"]["cure"].startswith("Add it: airflow connections add globus_default")
+    assert doctor(page, status=1)["connection"]["cure"].startswith("Add it: airflow connections import FILE")
     page.run(until="chmod 600")
     assert transfer.permissions(account.id, shared, "/scan.h5") == "rw"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +42,15 @@ def test_an_argument_means_one_collection(
     argument = {"alias": "scratch", "id": mapped.id, "name": "Scratch of the HPC centre"}[named]
     (row,) = run("resolve", argument, capsys=capsys)
     assert (row["id"], row["alias"]) == (mapped.id, "scratch")
+
+
+@pytest.mark.parametrize("command", [["search", "x"], ["resolve", "x"]])
+def test_connections_of_the_database_are_looked_at(
+    command: list[str], globus_sandbox: GlobusSandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(SystemExit):
+        run(*command, capsys=capsys)
+    assert os.environ["_AIRFLOW_PROCESS_CONTEXT"] == "server"
 
 
 def test_what_means_none_is_said(globus_sandbox: GlobusSandbox, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from airflow.cli import cli_parser
 
 from airflow_provider_globus.cli import doctor
 from airflow_provider_globus.cli.doctor import OK, PROBLEM, WARNING, Finding, examine
+from tests.dag_runs import database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory, ComputeEndpointFactory
+
+__all__ = ["database"]
 
 CONNECTION = "AIRFLOW_CONN_GLOBUS_DEFAULT"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -112,6 +115,18 @@ def unknown_index(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> No
     connection.change_extra(search_indexes={"catalogue": NOBODY})
 
 
+def unreadable_connection(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONNECTION, '{"conn_type": "globus"')
+
+
+def name_as_alias(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.change_extra(collections={"scratch": "Scratch of the HPC centre"})
+
+
+def lost_ca_bundle(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.change_extra(ca_bundle="/nowhere/ca.pem")
+
+
 def revoked_token(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     connection.change_extra(app_type="user", refresh_token="Agrevoked")
 
@@ -119,12 +134,23 @@ def revoked_token(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("breaks", "subject", "said", "cure"),
     [
-        (no_connection, "connection", "no connection 'globus_default'", "airflow connections add globus_default"),
+        (
+            no_connection,
+            "connection",
+            "no connection 'globus_default'",
+            'airflow connections import FILE, which holds {"globus_default"',
+        ),
+        (no_connection, "connection", "no connection", "register at https://app.globus.org/settings/developers"),
+        (no_connection, "connection", "no connection", "airflow globus login"),
+        (unreadable_connection, "connection", f"The environment variable {CONNECTION} holds no", "Write it as JSON"),
+        (name_as_alias, "connection", "must stand for a UUID, not 'Scratch of the HPC centre'", "collections search"),
+        (lost_ca_bundle, "connection", "/nowhere/ca.pem, is not on this machine", "correct the field CA bundle"),
         (no_secret, "connection", "secret", "secret"),
         (unreadable_aliases, "connection", "collections must be a JSON object", "name"),
         (wrong_secret, "identity", "invalid_client", "secret"),
         (revoked_token, "identity", "invalid_grant", "refresh token"),
         (nobody_there, "identity", "No answer", "Check that this machine can reach"),
+        (nobody_there, "identity", "No answer", "HTTPS_PROXY"),
         (unknown_collection, "collection scratch", "EndpointNotFound", "Check the id"),
         (unknown_flow, "flow publish", "404", "id"),
         (unknown_index, "Search index catalogue", "404", "id"),
@@ -143,6 +169,65 @@ def test_a_broken_set_up_has_one_problem_and_its_cure(
     assert (problem.subject, problem.state) == (subject, PROBLEM)
     assert said in problem.said
     assert cure in problem.cure
+
+
+@pytest.mark.parametrize(
+    ("extra", "said", "cure"),
+    [
+        ({"colections": {}}, "The field 'colections' means nothing.", "Is it collections?"),
+        ({"speed": 9}, "The field 'speed' means nothing.", "Known are: app_type, ca_bundle, collections, "),
+    ],
+)
+def test_a_field_that_means_nothing(extra: dict[str, Any], said: str, cure: str, connection: Connection) -> None:
+    connection.change_extra(**extra)
+    found = only_problem()
+    assert (found.subject, found.state, found.said) == ("connection extra", WARNING, said)
+    assert found.cure.startswith(cure)
+
+
+def test_a_connection_of_another_type(connection: Connection) -> None:
+    connection.change(conn_type="http")
+    found = only_problem()
+    assert (found.subject, found.state) == ("connection type", WARNING)
+    assert "'http', not 'globus'" in found.said
+    assert "Set the type to Globus" in found.cure
+
+
+def test_a_connection_in_the_database_is_found(
+    globus_sandbox: GlobusSandbox,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    database: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Such as one that was made in the form, or by `airflow connections add`."""
+    from airflow.models import Connection as DatabaseConnection
+    from airflow.utils.session import create_session
+
+    no_connection(connection, monkeypatch)
+    document = json.loads(globus_sandbox.connection)
+    with create_session() as session:
+        session.add(DatabaseConnection("in_the_database", **{**document, "extra": json.dumps(document["extra"])}))
+    try:
+        arguments = cli_parser.get_parser().parse_args(["globus", "doctor", "-c", "in_the_database", "-o", "json"])
+        arguments.func(arguments)
+    finally:
+        with create_session() as session:
+            session.query(DatabaseConnection).filter_by(conn_id="in_the_database").delete()
+    shown = json.loads(capsys.readouterr().out)
+    assert shown[1]["said"].startswith("in_the_database: service account")
+
+
+def test_people_can_copy_a_cure(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_connection(connection, monkeypatch)
+    arguments = cli_parser.get_parser().parse_args(["globus", "doctor"])
+    with pytest.raises(SystemExit):
+        arguments.func(arguments)
+    *table, cure = capsys.readouterr().out.strip().splitlines()
+    assert cure.startswith('connection: Add it: airflow connections import FILE, which holds {"globus_default": {')
+    assert any(line.startswith("connection | problem | There is no connection") for line in table)
 
 
 def test_a_collection_that_is_closed(globus_sandbox: GlobusSandbox, connection: Connection, tmp_path: Path) -> None:
