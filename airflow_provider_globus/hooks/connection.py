@@ -129,7 +129,7 @@ class ConnectionSettings:
         if self.app_type == "user" and not self.refresh_tokens:
             raise GlobusConfigError(
                 f"Connection {self.conn_id!r}: app type 'user' needs a refresh token.",
-                advice="Log in once with the app, requesting refresh tokens, and store the token in the connection.",
+                advice="Log in once, by `airflow globus login`: it prints the connection with its tokens.",
             )
 
 
@@ -169,7 +169,8 @@ def _aliases(conn_id: str, name: str, value: Any) -> dict[str, str]:
     for alias, meant in aliases.items():
         if not is_uuid(meant):
             raise GlobusConfigError(
-                f"Connection {conn_id!r}: alias {alias!r} in {name} must stand for a UUID, not {meant!r}."
+                f"Connection {conn_id!r}: alias {alias!r} in {name} must stand for a UUID, not {meant!r}.",
+                advice="Find it with: airflow globus collections search WORDS." if name == "collections" else "",
             )
     return aliases
 

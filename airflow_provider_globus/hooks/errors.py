@@ -97,7 +97,8 @@ _ADVICE_BY_CODE = {
     ),
     "FORBIDDEN": (
         "Let an owner or administrator of the flow give the identity of this connection the role: a starter "
-        "(flow_starters) may run it, a manager (run_managers) cancel and resume its runs."
+        "(flow_starters) may run it, a manager (run_managers) cancel and resume its runs. What a run asks, those "
+        "answer whom the flow names (RespondentUrns)."
     ),
     "FLOW_INPUT_ERROR": "Correct the body: it has to match the flow's input schema.",
     "UNPROCESSABLE_ENTITY": "Correct what is named; nothing was changed at Globus.",

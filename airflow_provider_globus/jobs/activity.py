@@ -218,6 +218,10 @@ class ActivityConditions(Look):
         """Look at the collection."""
         return _look(hook, ActivityCondition(**condition))
 
+    def shown(self, condition: dict[str, Any]) -> str:
+        """The collection."""
+        return f"on {condition['shown']!r}"
+
     def judge(
         self,
         documents: Sequence[Document | None],

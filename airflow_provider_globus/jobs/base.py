@@ -117,6 +117,10 @@ class JobService(Polled):
         :return: what the service answered, for the log.
         """
 
+    def named(self, job_ids: Sequence[str]) -> str:
+        """The jobs in a few words, for the log."""
+        return named(self.noun, job_ids)
+
     def fetch_all(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
         """Ask after any number of jobs, one batch after the other."""
         found: dict[str, Document] = {}
@@ -164,6 +168,14 @@ class Look(Condition):
     @abstractmethod
     def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
         """Look once; ``fulfilled`` says whether it holds."""
+
+    @abstractmethod
+    def shown(self, condition: dict[str, Any]) -> str:
+        """What is looked at, for people."""
+
+    def named(self, job_ids: Sequence[str]) -> str:
+        """What is looked at, in a few words."""
+        return " ".join([self.noun, *(self.shown(json.loads(job_id)) for job_id in job_ids)])
 
     def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
         """Look at each."""

@@ -22,7 +22,7 @@ ROLES = ("run_owner", "run_manager", "run_monitor")
 #: Pages of unfinished runs that a round reads at most; runs that are on none of them are asked for one by one.
 _PAGES = 5
 #: Runs whose log is read in a round; of more, some chosen at random.
-_LOGS = 5
+LOGS_A_ROUND = 5
 #: Entries of a log that a look reads, and an error quotes.
 _ENTRIES, _QUOTED = 100, 5
 #: Pages of a log that are read at the end.
@@ -52,7 +52,7 @@ class FlowRuns(JobService):
         found |= fetch_each(others, lambda run_id: run_document(hook, run_id), self.pause)
         waiting = [run_id for run_id, run in found.items() if run["status"] in UNFINISHED]
         # Which ones is left to chance, since nothing is kept from round to round. Not a secret, either.
-        for run_id in random.sample(waiting, min(len(waiting), _LOGS)):
+        for run_id in random.sample(waiting, min(len(waiting), LOGS_A_ROUND)):
             found[run_id]["log"] = _latest_entries(hook, run_id, _ENTRIES)
         for run_id, run in found.items():
             run["url"] = self.url(hook.settings.web_app_url, run_id)

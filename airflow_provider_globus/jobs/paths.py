@@ -66,6 +66,10 @@ class PathConditions(Look):
         """Look at the path."""
         return _look(hook, PathCondition(**condition))
 
+    def shown(self, condition: dict[str, Any]) -> str:
+        """The path."""
+        return str(condition["path"])
+
     def judge(
         self,
         documents: Sequence[Document | None],
@@ -77,7 +81,7 @@ class PathConditions(Look):
         (look,) = documents
         assert look is not None
         result = {key: look[key] for key in ("path", "count", "bytes", "files")}
-        progress = f"{look['path']}: {look['said']}"
+        progress = str(look["said"])
         if not look["fulfilled"]:
             memory.clear()
             return Verdict(Outcome.RUNNING, "", None, progress, result)
@@ -131,7 +135,7 @@ def _look(hook: GlobusHook, condition: PathCondition) -> Document:
             return _document(condition, tally, fulfilled=False, said="does not exist yet")
         return _document(condition, tally, fulfilled=True, said="exists")
     enough = tally.count >= condition.min_files
-    said = f"{tally.count} of at least {condition.min_files} files"
+    said = f"{tally.count} of at least {condition.min_files} files" if condition.min_files else f"{tally.count} files"
     if condition.marker is not None:
         said += f", marker {condition.marker} {'found' if marked else 'missing'}"
     return _document(condition, tally, fulfilled=marked and enough, said=said)

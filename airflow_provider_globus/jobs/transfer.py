@@ -32,6 +32,12 @@ FATAL_NICE_STATUSES = (
     "PERMISSION_DENIED",
 )
 
+#: What to do about those that DAG authors meet most.
+_CURES = {
+    "FILE_NOT_FOUND": "Check the path on that collection; what comes later is waited for with GlobusPathSensor.",
+    "PERMISSION_DENIED": "Let the owner of the collection give this connection's identity access to the path.",
+}
+
 #: Seconds that a fatal fault, or suspension, may last before the task is given up: files may still be settling.
 STUCK_GRACE = 300.0
 
@@ -204,7 +210,7 @@ def _judge_unfinished(
     grace = float(rules.get("stuck_grace", STUCK_GRACE))
     lasted = now - memory["since"]
     if lasted < grace:
-        progress = f"{_progress(task)}; {message} (tolerated for {grace:.0f} s)"
+        progress = f"{_progress(task)}; tolerated for {grace:.0f} s: {message}"
         return Verdict(Outcome.RUNNING, message, code, progress, result)
     return Verdict(outcome, f"{message} This has lasted for {lasted:.0f} s.", code, "", result)
 
@@ -218,7 +224,8 @@ def _trouble(task: Document, rules: Mapping[str, Any]) -> tuple[Outcome, str, st
         message = f"Globus suspended the task ({code}{': ' + said if said else ''}) until its credentials are renewed."
         return Outcome.INACTIVE, str(code), message
     if code in rules.get("fatal_nice_statuses", FATAL_NICE_STATUSES):
-        return Outcome.STUCK, str(code), f"{code}{': ' + said[:400] if said else ''}."
+        cure = _CURES.get(str(code), "")
+        return Outcome.STUCK, str(code), " ".join(filter(None, [f"{code}{': ' + said[:400] if said else ''}.", cure]))
     return None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusError, GlobusServiceError, is_transient
-from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict, named
+from airflow_provider_globus.jobs.base import Document, JobService, Outcome, Verdict
 
 if TYPE_CHECKING:
     import threading
@@ -130,7 +130,7 @@ class JobWatch:
         self._trouble, self._failed_looks = "", 0
 
     def _name(self) -> str:
-        return named(self.service.noun, self.job_ids)
+        return self.service.named(self.job_ids)
 
 
 def verdict_of_event(event: Any) -> Verdict:

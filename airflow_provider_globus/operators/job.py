@@ -22,7 +22,7 @@ from airflow_provider_globus.exceptions import (
     is_transient,
 )
 from airflow_provider_globus.jobs import job_service
-from airflow_provider_globus.jobs.base import Outcome, Verdict, named
+from airflow_provider_globus.jobs.base import Outcome, Verdict
 from airflow_provider_globus.jobs.watch import JobWatch, verdict_of_event, wait
 from airflow_provider_globus.links import GlobusTaskLink
 from airflow_provider_globus.operators.datasets import GlobusDatasetOperator
@@ -433,7 +433,8 @@ class GlobusJobOperator(GlobusDatasetOperator):
         for line in self._last_news(verdict):
             self.log.info("%s: %s", self._named(self._entry), line)
         if verdict.outcome == Outcome.SUCCEEDED:
-            self.log.info("The %s succeeded. %s", self._named(self._entry), verdict.progress)
+            said = "" if verdict.progress == "success" else verdict.progress
+            self.log.info("The %s succeeded. %s", self._named(self._entry), said)
             ledger.end()
             self.tell(context.get("outlet_events"), verdict)
             return self.result(verdict)
@@ -493,4 +494,4 @@ class GlobusJobOperator(GlobusDatasetOperator):
             self.log.warning("Not cancelling the %s although %s. %s", self._named(entry), why, answer)
 
     def _named(self, entry: Entry | None) -> str:
-        return named(self.service.noun, entry.job_ids if entry else [])
+        return self.service.named(entry.job_ids if entry else [])

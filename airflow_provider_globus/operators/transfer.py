@@ -30,7 +30,7 @@ LABEL_LENGTH = 128
 MAX_RETURNED_FILES = 1000
 
 #: Items whose type is looked up before the submission; more would cost more calls than they save.
-_CHECKED_ITEMS = 10
+CHECKED_ITEMS = 10
 
 
 class GlobusTransferTaskOperator(GlobusJobOperator):
@@ -386,7 +386,7 @@ class GlobusTransferOperator(GlobusTransferTaskOperator):
 
     def _check_types(self, document: Mapping[str, Any]) -> None:
         """Look whether items are what ``recursive`` says: Globus would accept the task and retry it for a day."""
-        stated = [item for item in document["DATA"] if "recursive" in item][:_CHECKED_ITEMS]
+        stated = [item for item in document["DATA"] if "recursive" in item][:CHECKED_ITEMS]
         client = self.hook.transfer_client()
         for item in stated:
             path = item["source_path"]

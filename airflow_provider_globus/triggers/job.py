@@ -11,7 +11,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_globus.exceptions import GlobusError
 from airflow_provider_globus.jobs import job_service
-from airflow_provider_globus.jobs.base import named
 from airflow_provider_globus.jobs.watch import JobWatch
 
 
@@ -132,7 +131,7 @@ class GlobusJobTrigger(BaseTrigger):
         service, hook = job_service(self.service), GlobusHook(self.globus_conn_id, caller="triggerer")
         if not service.cancellable:
             answer = service.cancel(hook, self.job_ids[0])
-            self.log.warning("%s: %s", named(service.noun, self.job_ids), answer)
+            self.log.warning("%s: %s", service.named(self.job_ids), answer)
             return
         for job_id in self.job_ids:
             self.log.info("Cancelling %s %s: %s", service.noun, job_id, service.cancel(hook, job_id))

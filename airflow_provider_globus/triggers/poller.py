@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Look = dict[str, Document] | GlobusError
 
 #: Jobs due within this part of their interval join the round: they fall into step, and share calls from then on.
-_JOIN = 0.5
+JOIN = 0.5
 
 
 class _Subscription:
@@ -114,7 +114,7 @@ class Poller:
 
     async def _round(self) -> None:
         began = time.monotonic()
-        due = [s for s in self._subscriptions if s.due <= began + _JOIN * s.interval]
+        due = self._due(began)
         answers: dict[str, Answer] = {}
         outage: GlobusError | None = None
         for number, batch in enumerate(_batches(due, self._service.batch_size)):
@@ -128,6 +128,15 @@ class Poller:
                 outage = next((a for a in asked.values() if isinstance(a, GlobusError) and is_transient(a)), None)
                 answers |= asked
             due = [waiting for waiting in due if not waiting.deliver(answers, began, self._service.settled)]
+
+    def _due(self, began: float) -> list[_Subscription]:
+        """Who is asked for in the round that begins now: those whose time has come, and those who join at no cost."""
+        due = [waiting for waiting in self._subscriptions if waiting.due <= began]
+        asked = {job_id for waiting in due for job_id in waiting.job_ids}
+        # Where a call asks after one thing, only who wants the same thing joins.
+        free = self._service.batch_size > 1
+        soon = (waiting for waiting in self._subscriptions - {*due} if waiting.due <= began + JOIN * waiting.interval)
+        return [*due, *(waiting for waiting in soon if free or asked.issuperset(waiting.job_ids))]
 
     async def _ask(self, batch: Sequence[str]) -> dict[str, Answer]:
         try:

@@ -121,4 +121,3 @@ def local_airflow() -> Iterator[LocalAirflow]:
         for dag_id in ("collect_scan", "review_scan"):
             airflow.api.wait_for_dag(dag_id)
         yield airflow
-
