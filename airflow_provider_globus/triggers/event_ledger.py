@@ -18,16 +18,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_globus.exceptions import GlobusError
+
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import AssetStateStoreAccessor
     from sqlalchemy.engine import Connection
-
-log = logging.getLogger(__name__)
 
 #: In the payload of an event: the key of the watcher it comes from, and the event's id.
 WATCHER, EVENT_ID = "watcher", "event_id"
@@ -35,7 +34,7 @@ WATCHER, EVENT_ID = "watcher", "event_id"
 #: Seconds between two looks at whether events were written.
 _LOOK_AGAIN = 0.5
 
-#: Seconds for which an event may be on its way before the log says so.
+#: Seconds for which an event may be on its way.
 _LONG = 60.0
 
 #: Seconds that events are given to be written, where Airflow's process does not note them.
@@ -163,20 +162,22 @@ class EventLedger:
         ]
 
     async def written(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Come back when Airflow has written the events."""
+        """
+        Come back when Airflow has written the events.
+
+        :raises GlobusError: when it has not for so long that something must be wrong.
+        """
         if not (self._stores and is_kept()):
             await asyncio.sleep(_UNSEEN)
             return
         awaited = {event[EVENT_ID] for event in events}
-        complain_at = time.monotonic() + _LONG
+        give_up_at = time.monotonic() + _LONG
         while awaited := awaited - set(await self._get("globus_watch_written") or []):
-            if time.monotonic() > complain_at:
-                complain_at = float("inf")
-                log.warning(
-                    "Airflow has not written %d events of a Globus watcher within %.0f s; nothing new is told until it "
-                    "has. Is its asset still in use?",
-                    len(awaited),
-                    _LONG,
+            if time.monotonic() > give_up_at:
+                raise GlobusError(
+                    f"Airflow has not written {len(awaited)} of its events within {_LONG:.0f} s, and until it has, "
+                    "nothing new is told.",
+                    advice="See in the triggerer's log why; or is the asset no longer in use?",
                 )
             await asyncio.sleep(_LOOK_AGAIN)
 

@@ -62,6 +62,18 @@ def files(**changes: Any) -> GlobusArrivedFilesTrigger:
     return GlobusArrivedFilesTrigger(**arguments | changes)
 
 
+class Log:
+    """What watchers have said: they log as triggers do, for the triggerer's own log."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._read = ""
+
+    def says(self, words: str) -> bool:
+        self._read += self._capsys.readouterr().out
+        return words in self._read
+
+
 async def test_each_new_file_is_told_once(airflow: Airflow, inbox: Path, globus_sandbox: GlobusSandbox) -> None:
     airflow.start(files())
     await airflow.ready()
@@ -267,6 +279,22 @@ async def test_a_new_watcher_of_a_living_process_waits_for_what_is_under_way(air
     await airflow.told("a.h5", "b.h5")
 
 
+async def test_an_event_that_airflow_does_not_write_is_complained_of_and_not_repeated(
+    airflow: Airflow, inbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(event_ledger, "_LONG", 0.1)
+    log = Log(capsys)
+    airflow.notes = False
+    airflow.start(files())
+    await airflow.ready()
+    (inbox / "a.h5").write_text("1")
+    await airflow.until(lambda: log.says("Airflow has not written 1 of its events"))
+    airflow.notes = True
+    await airflow.state.aset(f"globus_watch_written:{files().key}", [airflow.events[0]["event_id"]])
+    (inbox / "b.h5").write_text("1")
+    await airflow.told("a.h5", "b.h5")
+
+
 async def test_watchers_of_one_directory_share_their_looks(
     inbox: Path, globus_sandbox: GlobusSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,18 +312,6 @@ async def test_watchers_of_one_directory_share_their_looks(
     assert 0 < len(asked) < 10
     for each in several:
         await each.kill()
-
-
-class Log:
-    """What watchers have said: they log as triggers do, for the triggerer's own log."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self._read = ""
-
-    def says(self, words: str) -> bool:
-        self._read += self._capsys.readouterr().out
-        return words in self._read
 
 
 @pytest.mark.parametrize(
