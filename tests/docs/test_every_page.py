@@ -33,6 +33,14 @@ def test_every_block_is_run_by_the_test_module_of_its_page(path: Path) -> None:
         assert left == [], f"No test of {module.relative_to(ROOT)} runs these blocks"
 
 
+HOW_TOS = sorted(path for path in (ROOT / "docs/how_to").glob("*.md") if path.stem != "index")
+
+
+@pytest.mark.parametrize("path", HOW_TOS, ids=lambda path: path.stem)
+def test_every_how_to_has_code_that_runs(path: Path) -> None:
+    assert [block for block in blocks_of(path) if not block.is_output]
+
+
 def test_whatever_runs_a_page_mirrors_one() -> None:
     for module in sorted(TESTS.rglob("test_*.py")):
         if sections_run(module) != set():
