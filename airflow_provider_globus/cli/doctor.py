@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.cli.connections import see_all_connections
@@ -103,16 +102,13 @@ def _connection(hook: GlobusHook) -> Iterator[Finding]:
     name, subject = hook.globus_conn_id, "connection"
     try:
         settings = hook.settings
+        settings.check_files()
     except AirflowNotFoundException:
         yield _no_connection(name)
         return
     except GlobusError as error:
         problem = _problem(subject, error)
         yield problem._replace(cure=problem.cure or "Correct it where the connection is kept.")
-        return
-    if settings.ca_bundle and not Path(settings.ca_bundle).is_file():
-        said = f"The file of its CA bundle, {settings.ca_bundle}, is not on this machine."
-        yield Finding(subject, PROBLEM, said, "Put the file there, wherever DAGs run, or correct the field CA bundle.")
         return
     kind = "service account" if settings.app_type == "client" else "person with refresh tokens"
     yield Finding(subject, OK, f"{name}: {kind}, client {settings.client_id}")

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusConfigError
@@ -130,6 +131,18 @@ class ConnectionSettings:
             raise GlobusConfigError(
                 f"Connection {self.conn_id!r}: app type 'user' needs a refresh token.",
                 advice="Log in once, by `airflow globus login`: it prints the connection with its tokens.",
+            )
+
+    def check_files(self) -> None:
+        """
+        Look whether the files that the connection names are on this machine, which may be another than the worker's.
+
+        :raises GlobusConfigError: naming the file, and the fix.
+        """
+        if self.ca_bundle and not Path(self.ca_bundle).is_file():
+            raise GlobusConfigError(
+                f"Connection {self.conn_id!r}: the file of its CA bundle, {self.ca_bundle}, is not on this machine.",
+                advice="Put the file there, wherever DAGs run, or correct the field CA bundle.",
             )
 
 

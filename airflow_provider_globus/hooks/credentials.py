@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus import __version__
@@ -72,12 +71,7 @@ class Credentials(ABC):
         """A transport that trusts the connection's certificate authorities and gives up in time."""
         from globus_sdk.transport import RequestsTransport
 
-        bundle = self.settings.ca_bundle
-        if bundle and not Path(bundle).is_file():
-            raise GlobusConfigError(
-                f"Connection {self.settings.conn_id!r}: the file of its CA bundle, {bundle}, is not on this machine.",
-                advice="Put the file there, wherever DAGs run, or correct the field CA bundle.",
-            )
+        self.settings.check_files()
         return RequestsTransport(verify_ssl=self.settings.ca_bundle, http_timeout=self.settings.http_timeout)
 
 

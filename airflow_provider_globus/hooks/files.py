@@ -81,3 +81,12 @@ def walk(hook: GlobusHook, collection_id: str, path: str, **options: Any) -> Ite
             if entry["type"] == "dir":
                 todo.append(relative)
             yield relative, entry
+
+
+def entries_of(
+    hook: GlobusHook, collection_id: str, path: str, *, recursive: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the entries of a directory, or all below it, each with its path relative to ``path``."""
+    if recursive:
+        return walk(hook, collection_id, path)
+    return ((entry["name"], entry) for entry in list_directory(hook, collection_id, path))

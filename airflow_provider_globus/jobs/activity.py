@@ -7,13 +7,12 @@ waited for the way jobs are; a "job" is a condition written as JSON, and a look 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.hooks.activity import tasks_since, unfinished_tasks
-from airflow_provider_globus.jobs.base import Document, Look, Outcome, Verdict, human_bytes
+from airflow_provider_globus.jobs.base import Document, Look, Outcome, Verdict, human_bytes, look_id
 from airflow_provider_globus.jobs.transfer import FATAL_NICE_STATUSES
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class ActivityCondition(NamedTuple):
     @property
     def job_id(self) -> str:
         """The condition as text, to be waited for."""
-        return json.dumps(self._asdict(), sort_keys=True)
+        return look_id(self._asdict())
 
     def concerns(self, task: Mapping[str, Any]) -> bool:
         """Whether a task is one of those that count."""
@@ -214,9 +213,9 @@ class ActivityConditions(Look):
     name = "activity"
     noun = "activity"
 
-    def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
+    def look(self, hook: GlobusHook, what: dict[str, Any]) -> Document:
         """Look at the collection."""
-        return _look(hook, ActivityCondition(**condition))
+        return _look(hook, ActivityCondition(**what))
 
     def shown(self, condition: dict[str, Any]) -> str:
         """The collection."""

@@ -7,62 +7,37 @@ thing share the look, and each picks from it what is news to itself.
 
 from __future__ import annotations
 
-import json
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.exceptions import GlobusNotFoundError, GlobusUnavailableError
+from airflow_provider_globus.exceptions import GlobusNotFoundError
 from airflow_provider_globus.hooks.activity import moment, tasks_since
-from airflow_provider_globus.hooks.files import list_directory, walk
+from airflow_provider_globus.hooks.files import entries_of
 from airflow_provider_globus.jobs.activity import described
-from airflow_provider_globus.jobs.base import Document, Polled
-from airflow_provider_globus.jobs.flows import ROLES, UNFINISHED, summary
+from airflow_provider_globus.jobs.base import Document, Looked, look_id
+from airflow_provider_globus.jobs.flows import UNFINISHED, run_pages, summary
 
 if TYPE_CHECKING:
     from airflow_provider_globus.hooks.globus import GlobusHook
 
 
-class Arrivals(Polled):
-    """Something to look at, one thing at a time."""
-
-    batch_size = 1
-    pause = 0.1
-
-    @abstractmethod
-    def look(self, hook: GlobusHook, subject: dict[str, Any]) -> Document:
-        """Look once."""
-
-    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
-        """Look at each."""
-        return {job_id: self.look(hook, json.loads(job_id)) for job_id in job_ids}
-
-
-def subject(**what: Any) -> str:
-    """What to look at, as the id that the poller knows it by: the same for the same thing."""
-    return json.dumps(what, sort_keys=True)
-
-
-class Listings(Arrivals):
-    """The files in a directory: one call, or one for each directory below. Subject: the arguments of ``of``."""
+class Listings(Looked):
+    """The files in a directory: one call, or one for each directory below."""
 
     name = "listings"
 
     @staticmethod
     def of(collection_id: str, path: str, *, recursive: bool) -> str:
-        """Return the subject."""
-        return subject(collection_id=collection_id, path=path, recursive=recursive)
+        """Return what to look at."""
+        return look_id({"collection_id": collection_id, "path": path, "recursive": recursive})
 
-    def look(self, hook: GlobusHook, subject: dict[str, Any]) -> Document:
+    def look(self, hook: GlobusHook, what: dict[str, Any]) -> Document:
         """Return ``files``, each as its path below the directory, size and time; none while it does not exist."""
-        collection_id, path = subject["collection_id"], subject["path"]
-        entries: Iterator[tuple[str, dict[str, Any]]]
-        if subject["recursive"]:
-            entries = walk(hook, collection_id, path)
-        else:
-            entries = ((entry["name"], entry) for entry in list_directory(hook, collection_id, path))
+        entries = entries_of(hook, what["collection_id"], what["path"], recursive=what["recursive"])
         try:
             files = [
                 (relative, entry["size"], entry["last_modified"])
@@ -75,21 +50,21 @@ class Listings(Arrivals):
         return {"exists": True, "files": files}
 
 
-class Endings(Arrivals):
+class Endings(Looked):
     """
     What ended within a time.
 
-    A subject has either ``since`` (seconds since the epoch) or ``lately`` (seconds before the look).
+    What to look at has either ``since`` (seconds since the epoch) or ``lately`` (seconds before the look).
     """
 
-    def look(self, hook: GlobusHook, subject: dict[str, Any]) -> Document:
+    def look(self, hook: GlobusHook, what: dict[str, Any]) -> Document:
         """Return ``since``, ``until`` (now), and all that ``ended`` between, each with its ``id`` and ``when``."""
         until = time.time()
-        since = subject["since"] if "since" in subject else until - subject["lately"]
-        return {"since": since, "until": until, "ended": [*self.ended(hook, since, subject)]}
+        since = what["since"] if "since" in what else until - what["lately"]
+        return {"since": since, "until": until, "ended": [*self.ended(hook, since, what)]}
 
     @abstractmethod
-    def ended(self, hook: GlobusHook, since: float, subject: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def ended(self, hook: GlobusHook, since: float, what: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield what ended, as JSON."""
 
 
@@ -98,11 +73,11 @@ class EndedTasks(Endings):
 
     name = "ended-tasks"
 
-    def ended(self, hook: GlobusHook, since: float, subject: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def ended(self, hook: GlobusHook, since: float, what: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the tasks."""
         seen = set()
-        what: dict[str, Any] = {"shown": subject["shown"], "use": subject["use"], "polling": True}
-        for task in tasks_since(hook, subject["collection_id"], since, **what):
+        how: dict[str, Any] = {"shown": what["shown"], "use": what["use"], "polling": True}
+        for task in tasks_since(hook, what["collection_id"], since, **how):
             if task["status"] in ("SUCCEEDED", "FAILED") and task["task_id"] not in seen:
                 seen.add(task["task_id"])
                 yield {
@@ -122,26 +97,16 @@ class EndedRuns(Endings):
     name = "ended-runs"
     pause = 0.25
 
-    def ended(self, hook: GlobusHook, since: float, subject: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def ended(self, hook: GlobusHook, since: float, what: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the runs."""
-        flow_id = subject["flow_id"]
-        client = hook.flows_client(polling=True)
         begin = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
-        query: dict[str, Any] = {
-            "filter_completion_time": f"{begin},",
-            "orderby": "completion_time ASC",
-            "per_page": 100,
-        }
-        while True:
-            doing = f"listing the runs of flow {flow_id} that have ended"
-            answer = hook.call(
-                doing, client.list_runs, filter_flow_id=flow_id, filter_roles=ROLES, query_params=dict(query)
-            )
-            for run in answer["runs"]:
-                if run["status"] not in UNFINISHED and run.get("completion_time"):
-                    yield {"id": run["run_id"], "when": moment(run["completion_time"]), **summary(dict(run))}
-            if not answer.get("has_next_page"):
-                return
-            if answer.get("marker") in (None, query.get("marker")):
-                raise GlobusUnavailableError(f"Globus promises more runs of {flow_id} and does not say where to go on.")
-            query["marker"] = answer["marker"]
+        pages = run_pages(
+            hook,
+            f"listing the runs of flow {what['flow_id']} that have ended",
+            filter_flow_id=what["flow_id"],
+            filter_completion_time=f"{begin},",
+            orderby="completion_time ASC",
+        )
+        for run in chain.from_iterable(pages):
+            if run["status"] not in UNFINISHED and run.get("completion_time"):
+                yield {"id": run["run_id"], "when": moment(run["completion_time"]), **summary(dict(run))}

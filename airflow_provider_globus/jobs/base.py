@@ -159,15 +159,28 @@ class Condition(JobService):
         return "nothing runs at Globus"
 
 
-class Look(Condition):
-    """A condition that is looked at, one at a time; what has to be true is the job's id, as JSON."""
+class Looked(Polled):
+    """What is looked at, one thing at a time; the job's id says what, as JSON (:func:`look_id`)."""
 
     batch_size = 1
     pause = 0.1
 
     @abstractmethod
-    def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
-        """Look once; ``fulfilled`` says whether it holds."""
+    def look(self, hook: GlobusHook, what: dict[str, Any]) -> Document:
+        """Look once."""
+
+    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
+        """Look at each."""
+        return {job_id: self.look(hook, json.loads(job_id)) for job_id in job_ids}
+
+
+def look_id(what: Mapping[str, Any]) -> str:
+    """What to look at, as a job's id: the same for the same thing."""
+    return json.dumps(what, sort_keys=True)
+
+
+class Look(Looked, Condition):
+    """A condition that is looked at; ``fulfilled`` of a look says whether it holds."""
 
     @abstractmethod
     def shown(self, condition: dict[str, Any]) -> str:
@@ -176,10 +189,6 @@ class Look(Condition):
     def named(self, job_ids: Sequence[str]) -> str:
         """What is looked at, in a few words."""
         return " ".join([self.noun, *(self.shown(json.loads(job_id)) for job_id in job_ids)])
-
-    def fetch(self, hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
-        """Look at each."""
-        return {job_id: self.look(hook, json.loads(job_id)) for job_id in job_ids}
 
 
 def fetch_each(job_ids: Iterable[str], ask: Callable[[str], Document], pause: float) -> dict[str, Document]:

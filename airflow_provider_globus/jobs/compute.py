@@ -146,7 +146,8 @@ def _judge_ended(
 ) -> Verdict:
     failed = [document for document in documents if document is not None and not succeeded(document)]
     if not failed or rules.get("collect"):
-        return Verdict(Outcome.SUCCEEDED, "", None, progress, result)
+        # That one of one has succeeded is no news.
+        return Verdict(Outcome.SUCCEEDED, "", None, progress if len(documents) > 1 or failed else "", result)
     failure = failure_of(failed[0])
     return Verdict(Outcome.FAILED, str(failure), failure.code, progress, result)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import (
     GlobusBadRequestError,
     GlobusConflictError,
     GlobusNotFoundError,
+    GlobusUnavailableError,
 )
 from airflow_provider_globus.jobs.base import Condition, Document, JobService, Outcome, Verdict, fetch_each
 
@@ -246,22 +248,31 @@ def _progress(run: Document, details: Mapping[str, Any]) -> str:
     return "ACTIVE" + (f" in state {state!r}" if state else "") + (f"; {described}" if described else "")
 
 
+def run_pages(hook: GlobusHook, doing: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
+    """Yield the runs that this identity may see, page by page; ``query`` is that of Globus's list of runs."""
+    client = hook.flows_client(polling=True)
+    query = {"per_page": 100, **query}
+    while True:
+        answer = hook.call(doing, client.list_runs, filter_roles=ROLES, query_params=dict(query))
+        yield answer["runs"]
+        if not answer.get("has_next_page"):
+            return
+        if answer.get("marker") in (None, query.get("marker")):
+            raise GlobusUnavailableError(f"Globus promises more when {doing}, and does not say where to go on.")
+        query["marker"] = answer["marker"]
+
+
 def _unfinished(hook: GlobusHook, job_ids: Sequence[str]) -> dict[str, Document]:
     """Those of the runs that have not ended; a suspended one only if the list says why."""
-    client = hook.flows_client(polling=True)
     wanted, found = set(job_ids), {}
-    query: dict[str, Any] = {"filter_status": ",".join(UNFINISHED), "per_page": 100, "orderby": "start_time DESC"}
-    for _ in range(_PAGES):
-        answer = hook.call(
-            f"asking after {len(job_ids)} runs", client.list_runs, filter_roles=ROLES, query_params=query
-        )
-        for run in answer["runs"]:
+    unfinished = {"filter_status": ",".join(UNFINISHED), "orderby": "start_time DESC"}
+    for page in islice(run_pages(hook, f"asking after {len(job_ids)} runs", **unfinished), _PAGES):
+        for run in page:
             # Lists leave the details of high-assurance flows out.
             if run["run_id"] in wanted and (run["status"] == "ACTIVE" or run.get("details")):
                 found[str(run["run_id"])] = dict(run)
-        if len(found) == len(wanted) or not answer.get("has_next_page"):
+        if len(found) == len(wanted):
             break
-        query["marker"] = answer["marker"]
     return found
 
 

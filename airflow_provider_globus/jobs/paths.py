@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_globus.exceptions import GlobusNotFoundError
-from airflow_provider_globus.hooks.files import list_directory, walk
-from airflow_provider_globus.jobs.base import Document, Look, Outcome, Verdict, human_bytes
+from airflow_provider_globus.hooks.files import entries_of, list_directory
+from airflow_provider_globus.jobs.base import Document, Look, Outcome, Verdict, human_bytes, look_id
 from airflow_provider_globus.paths import join, name, parent
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PathCondition(NamedTuple):
     @property
     def job_id(self) -> str:
         """The condition as text, to be waited for."""
-        return json.dumps(self._asdict(), sort_keys=True)
+        return look_id(self._asdict())
 
     @property
     def counts_files(self) -> bool:
@@ -62,9 +62,9 @@ class PathConditions(Look):
     name = "paths"
     noun = "path"
 
-    def look(self, hook: GlobusHook, condition: dict[str, Any]) -> Document:
+    def look(self, hook: GlobusHook, what: dict[str, Any]) -> Document:
         """Look at the path."""
-        return _look(hook, PathCondition(**condition))
+        return _look(hook, PathCondition(**what))
 
     def shown(self, condition: dict[str, Any]) -> str:
         """The path."""
@@ -144,10 +144,7 @@ def _look(hook: GlobusHook, condition: PathCondition) -> Document:
 def _entries(hook: GlobusHook, condition: PathCondition) -> Iterator[tuple[str, dict[str, Any]]]:
     if not condition.counts_files:
         return _find(hook, condition)
-    if condition.recursive:
-        return walk(hook, condition.collection_id, condition.path)
-    entries = list_directory(hook, condition.collection_id, condition.path)
-    return ((entry["name"], entry) for entry in entries)
+    return entries_of(hook, condition.collection_id, condition.path, recursive=condition.recursive)
 
 
 def _find(hook: GlobusHook, condition: PathCondition) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -433,8 +433,7 @@ class GlobusJobOperator(GlobusDatasetOperator):
         for line in self._last_news(verdict):
             self.log.info("%s: %s", self._named(self._entry), line)
         if verdict.outcome == Outcome.SUCCEEDED:
-            said = "" if verdict.progress == "success" else verdict.progress
-            self.log.info("The %s succeeded. %s", self._named(self._entry), said)
+            self.log.info("The %s succeeded. %s", self._named(self._entry), verdict.progress)
             ledger.end()
             self.tell(context.get("outlet_events"), verdict)
             return self.result(verdict)

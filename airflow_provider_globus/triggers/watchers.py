@@ -283,9 +283,9 @@ class GlobusArrivedTransfersTrigger(_EndingsWatcher):
         return TransferJobs().url(self._web_app_url, one["id"])
 
     def _reaching(self, **back: float) -> str:
-        from airflow_provider_globus.jobs.arrivals import subject
+        from airflow_provider_globus.jobs.base import look_id
 
-        return subject(collection_id=self._collection_id, shown=self.collection, use="destination", **back)
+        return look_id({"collection_id": self._collection_id, "shown": self.collection, "use": "destination", **back})
 
 
 class GlobusEndedFlowRunsTrigger(_EndingsWatcher):
@@ -348,6 +348,6 @@ class GlobusEndedFlowRunsTrigger(_EndingsWatcher):
         return FlowRuns().url(self._web_app_url, one["id"])
 
     def _reaching(self, **back: float) -> str:
-        from airflow_provider_globus.jobs.arrivals import subject
+        from airflow_provider_globus.jobs.base import look_id
 
-        return subject(flow_id=self._flow_id, **back)
+        return look_id({"flow_id": self._flow_id, **back})

@@ -14,7 +14,8 @@ from airflow_provider_globus.costs import LIMITS, Load, Waiting, calls_a_round, 
 from airflow_provider_globus.hooks.globus import GlobusHook
 from airflow_provider_globus.jobs import _ARRIVALS, _SERVICES
 from airflow_provider_globus.jobs.activity import ActivityCondition
-from airflow_provider_globus.jobs.arrivals import Listings, subject
+from airflow_provider_globus.jobs.arrivals import Listings
+from airflow_provider_globus.jobs.base import look_id
 from airflow_provider_globus.jobs.paths import PathCondition
 from airflow_provider_globus.triggers import poller
 from airflow_provider_globus.triggers.poller import Poller
@@ -105,11 +106,12 @@ class World:
 
     def ended_tasks(self, count: int) -> list[str]:
         collection = self.collection("instrument")
-        return [subject(collection_id=collection.id, shown="c", use=None, lately=60.0 + n) for n in range(count)]
+        about = {"collection_id": collection.id, "shown": "c", "use": None}
+        return [look_id({**about, "lately": 60.0 + n}) for n in range(count)]
 
     def ended_runs(self, count: int) -> list[str]:
         flow = self.globus.add_flow("flow", WAITS)
-        return [subject(flow_id=flow.id, lately=60.0 + n) for n in range(count)]
+        return [look_id({"flow_id": flow.id, "lately": 60.0 + n}) for n in range(count)]
 
 
 @pytest.fixture

@@ -11,14 +11,20 @@ from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_globus.triggers import event_ledger
 from airflow_provider_globus.triggers.event_ledger import EVENT_ID, WATCHER
+from airflow_provider_globus.triggers.watchers import GlobusArrivedFilesTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from airflow_provider_globus.triggers.watcher import GlobusWatcher
 
 #: Seconds that anything may take before a test gives up.
 LIMIT = 20.0
+
+#: Seconds between two looks of a watcher in a test.
+QUICK = 0.05
 
 
 class AssetState:
@@ -122,3 +128,25 @@ class Airflow:
                 key = f"globus_watch_written:{payload[WATCHER]}"
                 written = json.loads(self.state.rows.get(key, "[]"))
                 self.state.rows[key] = json.dumps([*written, payload[EVENT_ID]])
+
+
+def files(**changes: Any) -> GlobusArrivedFilesTrigger:
+    arguments: dict[str, Any] = {
+        "collection": "instrument",
+        "path": "/inbox/",
+        "stable_for": 0,
+        "poll_interval": QUICK,
+    }
+    return GlobusArrivedFilesTrigger(**arguments | changes)
+
+
+class Log:
+    """What watchers have said: they log as triggers do, for the triggerer's own log."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._read = ""
+
+    def says(self, words: str) -> bool:
+        self._read += self._capsys.readouterr().out
+        return words in self._read
