@@ -36,6 +36,11 @@ def test_success_in_any_case(status: str) -> None:
     assert verdict.result["documents"]["a"]["result"] == "11\n1"
 
 
+def test_that_one_function_has_succeeded_is_not_said_twice() -> None:
+    assert judge(task("a")).progress == ""
+    assert judge(task("a"), task("b")).progress != ""
+
+
 def test_a_failure_says_why() -> None:
     verdict = judge(task("a"), task("b", "failed", exception="Traceback:\nValueError: no"))
     assert (verdict.outcome, verdict.code, verdict.message) == (Outcome.FAILED, "ValueError", "ValueError: no")

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_globus.exceptions import GlobusAuthError, GlobusRateLimitError, GlobusUnavailableError
-from airflow_provider_globus.jobs.base import Outcome
+from airflow_provider_globus.jobs.activity import ActivityCondition, ActivityConditions
+from airflow_provider_globus.jobs.base import JobService, Outcome
 from airflow_provider_globus.jobs.compute import ComputeTasks
+from airflow_provider_globus.jobs.paths import PathCondition, PathConditions
 from airflow_provider_globus.jobs.transfer import TransferJobs
 from airflow_provider_globus.jobs.watch import MAX_BACKOFF, JobWatch, backoff, verdict_of_event
 
@@ -45,6 +47,17 @@ def test_progress_is_logged_when_it_changes_only(watch: JobWatch, caplog: pytest
         "Globus task t: 1 of 3 files, 0 B",
         "Globus task t: 2 of 3 files, 0 B",
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "job_id", "name"),
+    [
+        (PathConditions(), PathCondition("c", "/scan_1/", marker="done").job_id, "path /scan_1/"),
+        (ActivityConditions(), ActivityCondition("c", "archive", "quiet", 0.0).job_id, "activity on 'archive'"),
+    ],
+)
+def test_a_condition_is_named_for_people(service: JobService, job_id: str, name: str) -> None:
+    assert service.named([job_id]) == name
 
 
 def test_an_outage_is_two_lines_however_long(watch: JobWatch, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
