@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class GlobusTaskLink(BaseOperatorLink):
-    """The activity page of a Globus task; there while the Airflow task is deferred, too."""
+    """The activity page of a Globus task; there as soon as the job is submitted."""
 
     name = "Globus task"
     xcom_url_key: ClassVar[str] = "globus_task_url"

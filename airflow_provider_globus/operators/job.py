@@ -366,7 +366,10 @@ class GlobusJobOperator(GlobusDatasetOperator):
         ti.xcom_push(key="globus_job_ids", value=self._job_ids)
         self.announced = True
         if url := self.url():
-            ti.xcom_push(key=self.operator_extra_links[0].xcom_url_key, value=url)
+            link = self.operator_extra_links[0]
+            ti.xcom_push(key=link.xcom_url_key, value=url)
+            # Airflow itself stores a link only after the task has ended or deferred.
+            ti.xcom_push(key=link.xcom_key, value=url)
             self.log.info("See %s", url)
 
     # Waiting

@@ -87,6 +87,14 @@ class Run:
     def tasks(self) -> list[str]:
         return [task.status for task in self.globus.world.transfer.tasks.values()]
 
+    def link(self) -> str | None:
+        """Where the task's button leads just now."""
+        return self.airflow.api.links(self.dag_id, self.run_id, "transfer")["Globus task"]
+
+    def page(self) -> str:
+        (task_id,) = self.globus.world.transfer.tasks
+        return f"{self.globus.url.rstrip('/')}/activity/{task_id}"
+
     def submissions(self) -> int:
         """Accepted ones; a request of an earlier test's dead worker may still arrive, and is refused."""
         sent = self.globus.journal.requests("transfer", "POST", "/v0.10/transfer")
@@ -138,11 +146,9 @@ def test_an_answer_that_never_arrives(airflow: LocalAirflow, globus: GlobusSandb
 def test_marked_failed_while_deferred_the_transfer_is_cancelled(airflow: LocalAirflow, globus: GlobusSandbox) -> None:
     run = Run(airflow, globus, "in_triggerer")
     run.reaches("deferred")
-    link = airflow.api.links(run.dag_id, run.run_id, "transfer")["Globus task"]
-    (task_id,) = globus.world.transfer.tasks
+    assert run.link() == run.page()
     # Airflow tells a trigger of the kill only once the triggerer has taken it up.
     run.until("a look from the triggerer", lambda: globus.journal.count("transfer", "GET", "*/task_list") > 1)
-    assert link == f"{globus.url.rstrip('/')}/activity/{task_id}"
     airflow.api.mark_task(run.dag_id, run.run_id, "transfer", "failed")
     run.until("the cancel", lambda: run.tasks() == ["FAILED"])
 
@@ -152,6 +158,7 @@ def test_marked_failed_while_in_the_worker_the_transfer_is_cancelled(
 ) -> None:
     run = Run(airflow, globus, "in_worker")
     run.until("a look at the task", lambda: globus.journal.count("transfer", "GET", "*/task_list"))
+    assert run.link() == run.page()
     airflow.api.mark_task(run.dag_id, run.run_id, "transfer", "failed")
     run.until("the cancel", lambda: run.tasks() == ["FAILED"])
 

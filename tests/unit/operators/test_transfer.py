@@ -64,6 +64,7 @@ def test_copies_a_directory_and_returns_a_small_summary(
     assert (result["status"], result["files"], result["bytes"], result["faults"]) == ("SUCCEEDED", 2, 6, 0)
     assert len(json.dumps(result)) < 1000
     assert context.ti.xcoms["globus_task_url"].endswith(f"/activity/{result['task_id']}")
+    assert context.ti.xcoms["_link_GlobusTaskLink"] == context.ti.xcoms["globus_task_url"]
 
 
 @pytest.mark.parametrize(
