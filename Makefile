@@ -13,10 +13,10 @@ SEEN   := .conformance
 # Airflow starts twice as slowly without compiled bytecode, and pip's own check for newer versions is noise.
 PIP    := install --quiet --compile --disable-pip-version-check
 
-# Tests that need no whole machine share its processors, a file at a time.
-APART := -n auto --dist loadfile
-# A real Airflow mostly waits: two files at a time.
-BESIDE := -n 2 --dist loadfile
+# Tests wait for answers half of their time, so two processes share a processor, a file at a time.
+APART := -n $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN)) --dist loadfile
+# A real Airflow mostly waits, but two of the files let hundreds of tasks wait: three files at a time.
+BESIDE := -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-lowest conformance cli javascript endpoint environments test-endpoint lint docs chromium \

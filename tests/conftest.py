@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 _HOME = Path(tempfile.mkdtemp(prefix="globus-tests-"))
 os.environ.update(
@@ -20,3 +23,14 @@ os.environ.update(
     }
 )
 (_HOME / "dags").mkdir()
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:
+    """Airflow masks with one expression for all secrets it was told; each new one costs more than the last."""
+    yield
+    from airflow._shared.secrets_masker import reset_secrets_masker as forget_for_the_server
+    from airflow.sdk._shared.secrets_masker import reset_secrets_masker as forget_for_tasks
+
+    forget_for_the_server()
+    forget_for_tasks()

@@ -6,6 +6,7 @@ The conftest.py of a folder whose tests want them imports them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import threading
@@ -48,6 +49,7 @@ def database() -> Path:
     """The metadata database; `dag.test()` and DagBag need one. Return a copy of it, in which nothing has run."""
     from airflow.utils.db import initdb
 
+    _keep_the_server()
     home = Path(os.environ["AIRFLOW_HOME"])
     unused = home / "unused.db"
     if not unused.exists():
@@ -59,6 +61,14 @@ def database() -> Path:
         ):
             source.backup(copy)
     return unused
+
+
+def _keep_the_server() -> None:
+    """Let Airflow 3.2 make the server behind `dag.test()` once, as later ones do, and not anew for each task."""
+    from airflow.sdk.execution_time import supervisor
+
+    if not hasattr(supervisor.in_process_api_server, "cache_info"):
+        supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
 
 
 @pytest.fixture

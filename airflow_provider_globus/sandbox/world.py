@@ -41,7 +41,7 @@ class ServiceState(Protocol):
         """End whatever is running, for good."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Settings:
     """How strict and how fast the sandbox is; may be changed while it runs.
 

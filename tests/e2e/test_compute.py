@@ -92,14 +92,14 @@ class Run:
         self.run_id = airflow.run_dag(dag_id, conf, wait=False)
 
     def until(self, what: str, check: Any) -> Any:
-        return self.airflow.api.wait_until(what, check, 60)
+        return self.airflow.api.wait_until(what, check, 180)
 
     def reaches(self, *states: str) -> dict[str, Any]:
-        return self.airflow.api.wait_for_task(self.dag_id, self.run_id, "work", states, timeout=90)
+        return self.airflow.api.wait_for_task(self.dag_id, self.run_id, "work", states, timeout=300)
 
     def ends(self) -> str:
         self.go.touch()
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=120)
+        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=300)
 
     def executions(self) -> int:
         """How often the function itself was started."""

@@ -75,14 +75,14 @@ class Run:
         self.run_id = airflow.run_dag(dag_id, {"file": f"file{next(self.numbers)}"}, wait=False)
 
     def until(self, what: str, check: Any) -> Any:
-        return self.airflow.api.wait_until(what, check, 60)
+        return self.airflow.api.wait_until(what, check, 180)
 
     def reaches(self, *states: str) -> dict[str, Any]:
-        return self.airflow.api.wait_for_task(self.dag_id, self.run_id, "transfer", states, timeout=90)
+        return self.airflow.api.wait_for_task(self.dag_id, self.run_id, "transfer", states, timeout=300)
 
     def ends(self) -> str:
         self.globus.world.transfer.release()
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=120)
+        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=300)
 
     def tasks(self) -> list[str]:
         return [task.status for task in self.globus.world.transfer.tasks.values()]

@@ -112,14 +112,14 @@ class Run:
         self.run_id = airflow.run_dag(dag_id, wait=False)
 
     def until(self, what: str, check: Any) -> Any:
-        return self.airflow.api.wait_until(what, check, 60)
+        return self.airflow.api.wait_until(what, check, 180)
 
     def state(self) -> str:
         return str(self.airflow.api.task_instance(self.dag_id, self.run_id, "run")["state"])
 
     def ends(self) -> str:
         self.globus.clock.advance(HOUR + 1)
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=240)
+        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=600)
 
     def flow_runs(self) -> list[Any]:
         return list(self.globus.world.flows.runs.values())
@@ -197,7 +197,7 @@ def test_a_hundred_runs_share_the_poll(airflow: LocalAirflow, globus: GlobusSand
     def rounds() -> int:
         return int(globus.journal.count("flows", "GET", "/runs"))
 
-    airflow.api.wait_until("all to wait together", lambda: states() == {"deferred": RUNS}, 240)
+    airflow.api.wait_until("all to wait together", lambda: states() == {"deferred": RUNS}, 600)
     before, began, first = len(globus.journal.requests("flows")), time.monotonic(), rounds()
     airflow.api.wait_until("some rounds", lambda: rounds() >= first + 6, 12 * POLL_INTERVAL)
     made, requests = rounds() - first, len(globus.journal.requests("flows")) - before
@@ -221,6 +221,6 @@ def test_people_answer_in_airflow(airflow: LocalAirflow, globus: GlobusSandbox) 
         api.request("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
         return True
 
-    api.wait_until("the question in Airflow", decided, 90)
-    assert api.wait_for_run("people", run_id, timeout=240) == "success"
+    api.wait_until("the question in Airflow", decided, 180)
+    assert api.wait_for_run("people", run_id, timeout=600) == "success"
     assert api.xcom("people", run_id, "done") == "yes"

@@ -57,9 +57,9 @@ def test_they_share_the_poll_and_none_fails(tmp_path: Path, airflow_cache: Path)
                 counted = airflow.query("select state, count(*) from task_instance where run_id = ? group by 1", run_id)
                 return dict(counted)
 
-            airflow.api.wait_until("all to wait together", lambda: states() == {"deferred": TRANSFERS}, 240)
+            airflow.api.wait_until("all to wait together", lambda: states() == {"deferred": TRANSFERS}, 600)
             globus.world.transfer.release()
-            airflow.api.wait_until("all to end", lambda: set(states()) <= {"success", "failed"}, 240)
+            airflow.api.wait_until("all to end", lambda: set(states()) <= {"success", "failed"}, 600)
             rounds = (time.monotonic() - began) / POLL_INTERVAL + 1
             ended = states()
         assert ended == {"success": TRANSFERS}

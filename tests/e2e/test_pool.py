@@ -80,11 +80,11 @@ def test_only_a_pool_that_includes_deferred_tasks_limits_them(
             return states(dag_id, run_id).get("deferred", 0)
 
         uncounted = airflow.run_dag("uncounted", wait=False)
-        airflow.api.wait_until("all to be deferred", lambda: deferred("uncounted", uncounted) == TRANSFERS, 120)
+        airflow.api.wait_until("all to be deferred", lambda: deferred("uncounted", uncounted) == TRANSFERS, 300)
         before = set(globus.world.transfer.tasks)
 
         counted = airflow.run_dag("counted", wait=False)
-        airflow.api.wait_until("the slots to be taken", lambda: deferred("counted", counted) == SLOTS, 120)
+        airflow.api.wait_until("the slots to be taken", lambda: deferred("counted", counted) == SLOTS, 300)
         # Once the scheduler has run another DAG from its begin to its end, it has passed over the other transfers.
         airflow.run_dag("another")
         found = states("counted", counted)
@@ -94,7 +94,7 @@ def test_only_a_pool_that_includes_deferred_tasks_limits_them(
 
         globus.world.transfer.release()
         for dag_id, run_id in (("counted", counted), ("uncounted", uncounted)):
-            assert airflow.api.wait_for_run(dag_id, run_id, timeout=180) == "success"
+            assert airflow.api.wait_for_run(dag_id, run_id, timeout=600) == "success"
         ours = [task for task_id, task in globus.world.transfer.tasks.items() if task_id not in before]
         assert len(ours) == TRANSFERS
         begun = sorted(task.request_time for task in ours)

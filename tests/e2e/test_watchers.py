@@ -105,7 +105,7 @@ def test_a_hundred_files_are_a_hundred_events_while_triggerers_die(
     for dag_id in ("take_in", "read"):
         airflow.api.wait_for_dag(dag_id)
         airflow.api.unpause(dag_id)
-    airflow.api.wait_until("two watchers", lambda: watching(airflow), 60)
+    airflow.api.wait_until("two watchers", lambda: watching(airflow), 180)
     names = [f"{number:03}.h5" for number in range(FILES)]
     landing = threading.Thread(target=land, args=(inbox, names))
     landing.start()
@@ -115,17 +115,17 @@ def test_a_hundred_files_are_a_hundred_events_while_triggerers_die(
         airflow.kill("triggerer")
         airflow.start_component("triggerer")
     landing.join()
-    airflow.api.wait_until("all files", lambda: told(airflow, "scans").keys() >= {*names}, 120)
+    airflow.api.wait_until("all files", lambda: told(airflow, "scans").keys() >= {*names}, 300)
     (inbox / "last.h5").write_text("after the storm")
-    airflow.api.wait_until("one more", lambda: "last.h5" in told(airflow, "scans"), 60)
+    airflow.api.wait_until("one more", lambda: "last.h5" in told(airflow, "scans"), 180)
     assert told(airflow, "scans") == Counter([*names, "last.h5"])
     assert told(airflow, "notes") == Counter()
-    airflow.api.wait_until("the DAG to hear of each", lambda: heard(airflow) >= {*names, "last.h5"}, 60)
+    airflow.api.wait_until("the DAG to hear of each", lambda: heard(airflow) >= {*names, "last.h5"}, 180)
 
 
 def wait_for_the_next_event(airflow: LocalAirflow) -> None:
     before = told(airflow, "scans").total()
-    airflow.api.wait_until("the next event", lambda: told(airflow, "scans").total() > before, 60)
+    airflow.api.wait_until("the next event", lambda: told(airflow, "scans").total() > before, 180)
 
 
 def land(inbox: Path, names: list[str]) -> None:

@@ -41,7 +41,7 @@ done
 _VARIABLE = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<sandbox>"),
-    (re.compile(r"\b\d+(\.\d+)? ?s\b"), "<seconds>"),
+    (re.compile(r"\b\d+(\.\d+)? ?s\b( \(\d:\d\d:\d\d\))?"), "<seconds>"),
     (re.compile(r"\b\d+\.\d+\.\d+\S*"), "<version>"),
     (re.compile(r"[\d.]+ [kM]?B/s"), "<rate>"),
     (re.compile(r" +"), " "),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from globus_sdk.transport import RequestsTransport, RetryConfig, RetryContext
 
 from airflow_provider_globus.compute.registry import FunctionRegistry
 from airflow_provider_globus.hooks.credentials import forget_credentials
@@ -81,6 +82,19 @@ def _fresh_tokens() -> Iterator[None]:
     forget_credentials()
     yield
     forget_credentials()
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK pauses a hundredth of its time after an error; when Globus asks to slow down, as long as ever."""
+    pause = RequestsTransport._retry_sleep
+
+    def shorter(self: RequestsTransport, config: RetryConfig, context: RetryContext) -> None:
+        if context.response is None or context.response.status_code != 429:
+            config = replace(config, max_sleep=config.backoff(context) / 100)
+        pause(self, config, context)
+
+    monkeypatch.setattr(RequestsTransport, "_retry_sleep", shorter)
 
 
 @pytest.fixture(autouse=True)

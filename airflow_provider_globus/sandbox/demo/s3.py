@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import boto3
+import httpx
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from airflow_provider_globus.sandbox.local_airflow import free_ports
@@ -39,6 +40,8 @@ class S3Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop."""
+        # Else moto would show these buckets to the next server of this process.
+        httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
         self._server.stop()
 
     @property

@@ -200,6 +200,7 @@ def test_what_is_refused_for_the_moment_is_sent_again(
 
 
 def test_an_outage_ends_in_an_error_that_is_worth_a_retry(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
+    globus_sandbox.settings.compute_requests_per_10_seconds = None
     globus_sandbox.faults.add({"service": "compute", "path": "/v3/endpoints/*/submit", "nth": 2, "status": 503})
     with pytest.raises(GlobusUnavailableError):
         single().execute(context)

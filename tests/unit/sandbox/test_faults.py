@@ -250,12 +250,12 @@ def test_the_sdk_sees_a_drop_as_a_network_error(
 def test_a_delay_lets_clients_time_out_and_others_go_on(
     globus_sandbox: GlobusSandbox, transfer: globus_sdk.TransferClient
 ) -> None:
-    globus_sandbox.faults.add(path=SUBMISSION_ID, delay_seconds=0.2, times=1)
+    globus_sandbox.faults.add(path=SUBMISSION_ID, delay_seconds=60, times=1)
     with pytest.raises(requests.ReadTimeout):
         requests.get(f"{globus_sandbox.url}{SUBMISSION_ID}", timeout=0.05)
     start = time.monotonic()
     transfer.get_submission_id()
-    assert time.monotonic() - start < 0.2
+    assert time.monotonic() - start < 60
     globus_sandbox.faults.add(path=SUBMISSION_ID, delay_seconds=0.2, times=1)
     transfer.get_submission_id()
     assert time.monotonic() - start >= 0.2

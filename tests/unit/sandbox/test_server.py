@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -42,17 +41,13 @@ def transfer_of(sandbox: GlobusSandbox, token: str | None = None) -> globus_sdk.
 # Starting and stopping
 
 
-def test_starts_and_stops_fast() -> None:
-    start = time.perf_counter()
+def test_stops_though_a_client_keeps_its_connection() -> None:
     sandbox = GlobusSandbox().start()
-    started = time.perf_counter()
     with requests.Session() as kept_open:
         kept_open.get(f"{sandbox.url}/_sandbox/health", timeout=10)
-        asked = time.perf_counter()
         sandbox.stop()
-        stopped = time.perf_counter()
-    assert started - start < 1.5
-    assert stopped - asked < 0.1
+        with pytest.raises(requests.ConnectionError):
+            kept_open.get(f"{sandbox.url}/_sandbox/health", timeout=10)
 
 
 def test_stopping_frees_the_port_and_the_thread() -> None:
@@ -72,9 +67,7 @@ def test_stops_while_an_answer_is_delayed() -> None:
         waiting = pool.submit(requests.get, f"{sandbox.url}/v0.10/task_list", timeout=30)
         while not any(fault["struck"] for fault in sandbox.faults.as_list()):
             pass
-        start = time.perf_counter()
         sandbox.stop()
-        assert time.perf_counter() - start < 0.5
         assert isinstance(waiting.exception(5), requests.ConnectionError)
 
 
@@ -92,9 +85,7 @@ def test_stops_while_a_handler_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(requests.get, f"{sandbox.url}/_sandbox/state", timeout=30)
             assert entered.wait(10)
-            start = time.perf_counter()
             sandbox.stop()
-            assert time.perf_counter() - start < 0.5
             assert isinstance(waiting.exception(5), requests.ConnectionError)
     finally:
         leave.set()
@@ -355,17 +346,6 @@ def test_mark_moves_what_reset_goes_back_to(globus_sandbox: GlobusSandbox) -> No
         assert sandbox.world.auth.identity_by_username("lost@x.org") is None
 
 
-def test_reset_takes_less_than_twenty_milliseconds(globus_sandbox: GlobusSandbox, tmp_path: Path) -> None:
-    for number in range(50):
-        globus_sandbox.add_collection(f"c{number}", tmp_path)
-        globus_sandbox.add_compute_endpoint(f"e{number}", folder=tmp_path)
-        globus_sandbox.add_identity(f"p{number}@x.org")
-        token_of(globus_sandbox)
-    start = time.perf_counter()
-    globus_sandbox.reset()
-    assert time.perf_counter() - start < 0.02
-
-
 def test_a_random_seed_repeats_ids_also_after_a_reset() -> None:
     with GlobusSandbox(random_seed=42) as one, GlobusSandbox(random_seed=42) as two, GlobusSandbox() as other:
         first = [one.world.new_id() for _ in range(3)]
@@ -379,6 +359,8 @@ def test_a_random_seed_repeats_ids_also_after_a_reset() -> None:
 
 def test_settings_refuse_what_they_do_not_know() -> None:
     settings = Settings()
+    with pytest.raises(AttributeError):
+        settings.rate_limit_per_minute = 20  # type: ignore[attr-defined]
     settings.update({"rate_limit_per_second": 20, "task_seconds": 3, "enforce_consents": False})
     assert (settings.rate_limit_per_second, settings.task_seconds, settings.enforce_consents) == (20.0, 3.0, False)
     for bad in (

@@ -1,32 +1,20 @@
-"""Many files, many tasks, fast ends: what a suite of hundreds of DAG tests leans on."""
+"""Many files, many tasks, clean ends: what a suite of hundreds of DAG tests leans on."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from airflow_provider_globus.sandbox.transfer.tasks import Phase, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pytest
 
     from tests.unit.sandbox.transfer.conftest import Lab
 
 
-def milliseconds(act: Callable[[], object], times: int = 20) -> float:
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        act()
-        taken.append((time.perf_counter() - start) * 1000)
-    return median(taken)
-
-
-def test_fifty_thousand_files_in_one_task(lab: Lab, record_property: Callable[[str, object], None]) -> None:
+def test_fifty_thousand_files_in_one_task(lab: Lab) -> None:
     source, target = lab.collection("source"), lab.collection("target")
     for folder in range(50):
         (place := Path(source.root, f"{folder:02}")).mkdir()
@@ -35,23 +23,17 @@ def test_fifty_thousand_files_in_one_task(lab: Lab, record_property: Callable[[s
     client = lab.client()
     task_id = lab.submit(source, target, ("/", "/"), client=client, verify_checksum=False)
     lab.until(task_id, lambda task: task.files_transferred > 100)
-    busy = milliseconds(lambda: client.get_task(task_id))
-    record_property("get_task_while_moving_ms", busy)
-    assert busy < 100
+    assert 100 < client.get_task(task_id)["files_transferred"] < 50_000
     lab.world.transfer.hold()
     lab.until(task_id, lambda task: task.phase is Phase.STOPPED)
     document = client.get_task(task_id)
     assert (document["status"], document["files"]) == ("ACTIVE", 50_000)
     assert 100 < document["files_transferred"] < 50_000
-    taken = milliseconds(lambda: client.get_task(task_id))
-    record_property("get_task_ms", taken)
-    assert taken < 50
-    taken = milliseconds(lab.sandbox.reset, 1)
-    record_property("reset_ms", taken)
-    assert taken < 200
+    lab.sandbox.reset()
+    assert not lab.world.transfer.tasks
 
 
-def test_ten_thousand_tasks_list_fast(lab: Lab, record_property: Callable[[str, object], None]) -> None:
+def test_ten_thousand_tasks_are_listed(lab: Lab) -> None:
     from airflow_provider_globus.sandbox.transfer.outcome import finish
 
     source, target = lab.collection("source", {"a": b"1"}), lab.collection("target")
@@ -66,15 +48,9 @@ def test_ten_thousand_tasks_list_fast(lab: Lab, record_property: Callable[[str, 
         state.tasks[task.id] = state._by_owner[task.owner_id][task.id] = task
     client = lab.client()
     ids = list(state.tasks)[-50:]
-    by_ids = milliseconds(lambda: client.task_list(filter={"task_id": ids}, limit=50))
-    record_property("task_list_50_ids_ms", by_ids)
-    assert by_ids < 100
-    everything = milliseconds(lambda: client.task_list(filter="status:SUCCEEDED", limit=1000), 3)
-    record_property("task_list_1000_ms", everything)
+    assert {task["task_id"] for task in client.task_list(filter={"task_id": ids}, limit=50)} == {*ids}
+    assert len(client.task_list(filter="status:SUCCEEDED", limit=1000)["DATA"]) == 1000
     assert client.task_list(limit=1)["total"] == 10_001
-    reset = milliseconds(lab.sandbox.reset, 1)
-    record_property("reset_ms", reset)
-    assert reset < 200
 
 
 def test_reset_forgets_what_came_after_the_mark(lab: Lab, refused: pytest.FixtureRequest) -> None:
@@ -102,7 +78,7 @@ def test_reset_forgets_what_came_after_the_mark(lab: Lab, refused: pytest.Fixtur
         lab.sandbox.mark()
 
 
-def test_close_is_quick_while_tasks_run(lab: Lab, tmp_path: Path) -> None:
+def test_close_ends_tasks_that_run(lab: Lab, tmp_path: Path) -> None:
     from airflow_provider_globus.sandbox.world import Settings, World
 
     world = World(Settings(bytes_per_second=1000))
@@ -123,8 +99,6 @@ def test_close_is_quick_while_tasks_run(lab: Lab, tmp_path: Path) -> None:
     while task.bytes_transferred == 0:
         assert time.monotonic() < patience
     threads = list(world.transfer.engine._threads)
-    start = time.perf_counter()
     world.close()
-    assert time.perf_counter() - start < 0.05
     assert not any(thread.is_alive() for thread in threads)
     assert [item.name for item in (tmp_path / "t").iterdir()] == []
