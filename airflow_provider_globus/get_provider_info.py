@@ -19,6 +19,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules(
             "operators.transfer",
             "operators.collections",
+            "operators.access_rules",
             "operators.prune",
             "operators.manifests",
             "operators.s3",

@@ -28,6 +28,14 @@ def point_in_time(value: Any, name: str, refuse: Refuse) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def instant(text: str | None) -> datetime | None:
+    """The point in time that a document of Globus names, which without a zone is UTC; None for none."""
+    if not text:
+        return None
+    when = datetime.fromisoformat(text)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
 def length_in_seconds(value: Any, name: str, refuse: Refuse) -> float:
     """
     A length of time in seconds.

@@ -35,7 +35,7 @@ _OTHERS = {
 OURS = "globus: all modules"
 #: by the last part of a module's name
 _SERVICES = {
-    "globus: transfer": ("transfer", "collections", "prune", "path", "job", "links"),
+    "globus: transfer": ("transfer", "collections", "access_rules", "prune", "path", "job", "links"),
     "globus: compute": ("compute", "job", "links"),
     "globus: flows": ("flows", "flow_runs", "web_inputs", "search", "job", "links"),
     "globus: connect server": (

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_provider_globus.operators.collections import GlobusCreateAccessRuleOperator
+from airflow_provider_globus.operators.access_rules import GlobusCreateAccessRuleOperator
 from airflow_provider_globus.operators.prune import GlobusSafePruneOperator
 from airflow_provider_globus.operators.transfer import GlobusTransferOperator
 from airflow_provider_globus.sensors.path import GlobusPathSensor

@@ -13,7 +13,8 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_globus.operators.collections import GlobusCreateAccessRuleOperator, GlobusMkdirOperator
+from airflow_provider_globus.operators.access_rules import GlobusCreateAccessRuleOperator
+from airflow_provider_globus.operators.collections import GlobusMkdirOperator
 from airflow_provider_globus.operators.gateway_audit import GlobusStorageGatewayAuditOperator
 from airflow_provider_globus.operators.gcs_collections import (
     GlobusCreateGuestCollectionOperator,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_globus.exceptions import GlobusJobLostError, GlobusNotFoundError, GlobusUnavailableError
 from airflow_provider_globus.looks import look_for
-from airflow_provider_globus.moments import point_in_time
+from airflow_provider_globus.moments import instant, point_in_time
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.operators.principals import identity_id
+from airflow_provider_globus.operators.rules import id_of_rule
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -166,9 +167,7 @@ class GlobusDeletePauseRuleOperator(GlobusOperator):
         """Delete the rule."""
         from airflow_provider_globus.hooks.activity import MANAGER, needs_role
 
-        rule_id = self.rule_id.get("rule_id") if isinstance(self.rule_id, Mapping) else self.rule_id
-        if not isinstance(rule_id, str) or not rule_id.strip():
-            raise self.refuse(f"rule_id {self.rule_id!r} names no rule.", "Pass what made the rule returned.")
+        rule_id = id_of_rule(self, self.rule_id)
         client = self.hook.transfer_client()
         try:
             with needs_role(MANAGER, f"the collection of pause rule {rule_id}"):
@@ -189,13 +188,6 @@ def _changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, A
         for name in wanted
         if name.startswith("pause_") and name in found and bool(found[name]) != wanted[name]
     }
-    if _instant(found.get("start_time")) != _instant(wanted["start_time"]):
+    if instant(found.get("start_time")) != instant(wanted["start_time"]):
         changes["start_time"] = wanted["start_time"]
     return changes
-
-
-def _instant(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    when = datetime.fromisoformat(text)
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

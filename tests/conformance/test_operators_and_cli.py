@@ -13,8 +13,8 @@ from airflow_provider_globus import looks
 from airflow_provider_globus.exceptions import GlobusJobFailedError
 from airflow_provider_globus.hooks.credentials import forget_credentials
 from airflow_provider_globus.hooks.globus import GlobusHook
+from airflow_provider_globus.operators.access_rules import GlobusCreateAccessRuleOperator
 from airflow_provider_globus.operators.collections import (
-    GlobusCreateAccessRuleOperator,
     GlobusListOperator,
     GlobusMkdirOperator,
     GlobusRenameOperator,
@@ -165,7 +165,7 @@ def test_a_folder_that_is_shared(
     share = GlobusCreateAccessRuleOperator(
         task_id="t", collection="shared", path="/sub/", principal=f"{other.id}@clients.auth.globus.org"
     )
-    rule = share.execute(context)
+    rule = share.execute(context)["rule_id"]
     guest = cli.sandbox.world.transfer.find("shared").id
     shown = cli.json("endpoint", "permission", "show", guest, rule)
     assert (shown["principal"], shown["permissions"], shown["path"]) == (other.id, "r", "/sub/")
@@ -324,7 +324,7 @@ def test_an_access_rule_of_the_cli_is_found_and_changed(
     share = GlobusCreateAccessRuleOperator(
         task_id="t", collection="shared", path="/sub/", principal=other.id, permissions="rw"
     )
-    assert share.execute(context) == made
+    assert share.execute(context)["rule_id"] == made
     assert cli.json("endpoint", "permission", "show", shared.id, made)["permissions"] == "rw"
 
 

@@ -60,6 +60,7 @@ _INTERNAL = (
     "ledger",
     "principals",
     "proofs",
+    "rules",
     "secrets",
 )
 

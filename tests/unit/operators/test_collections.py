@@ -1,16 +1,13 @@
-"""Files, directories and access rules through the real SDK in the sandbox."""
+"""Files and directories through the real SDK in the sandbox."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_globus.exceptions import GlobusConflictError, GlobusError, GlobusInputError, GlobusNotFoundError
 from airflow_provider_globus.operators.collections import (
-    GlobusCreateAccessRuleOperator,
-    GlobusDeleteAccessRuleOperator,
     GlobusListOperator,
     GlobusMkdirOperator,
     GlobusRenameOperator,
@@ -18,7 +15,6 @@ from airflow_provider_globus.operators.collections import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_globus.sandbox import GlobusSandbox
     from airflow_provider_globus.sandbox.pytest_plugin import CollectionFactory, CollectionFolder
     from tests.unit.conftest import TaskContext
 
@@ -93,65 +89,3 @@ def test_stat(context: TaskContext) -> None:
     assert GlobusStatOperator(task_id="t", collection="lab", path="/no", missing_ok=True).execute(context) is None
     with pytest.raises(GlobusNotFoundError):
         GlobusStatOperator(task_id="t", collection="lab", path="/no").execute(context)
-
-
-@pytest.fixture
-def shared(globus_collection: CollectionFactory, lab: CollectionFolder) -> CollectionFolder:
-    return globus_collection("shared", host=lab, base_path="/sub")
-
-
-def share(**arguments: Any) -> GlobusCreateAccessRuleOperator:
-    return GlobusCreateAccessRuleOperator(**{"task_id": "t", "collection": "shared", "path": "/"} | arguments)
-
-
-def rules(globus: GlobusSandbox) -> list[dict[str, Any]]:
-    hook = share(principal="x").hook
-    client = hook.transfer_client()
-    found = hook.call("listing", client.endpoint_acl_list, hook.resolve_collection("shared"))["DATA"]
-    return [rule for rule in found if rule.get("id")]
-
-
-@pytest.mark.usefixtures("shared")
-def test_sharing_by_username_is_idempotent(globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
-    ada = globus_sandbox.add_identity("ada@example.org")
-    expires = datetime.now(UTC) + timedelta(days=3)
-    arguments = {"principal": "ada@example.org", "path": "/deep", "expiration_date": expires}
-    first = share(**arguments).execute(context)
-    assert share(**arguments).execute(context) == first
-    (rule,) = [rule for rule in rules(globus_sandbox) if rule["principal"] == ada.id]
-    assert (rule["path"], rule["permissions"], rule["id"]) == ("/deep/", "r", first)
-    assert globus_sandbox.journal.count("transfer", "PUT") == 0
-    assert share(**arguments, permissions="rw").execute(context) == first
-    (rule,) = [rule for rule in rules(globus_sandbox) if rule["principal"] == ada.id]
-    assert rule["permissions"] == "rw"
-
-
-@pytest.mark.parametrize("kind", ["all_authenticated_users", "anonymous"])
-@pytest.mark.usefixtures("shared")
-def test_sharing_with_everyone(kind: str, globus_sandbox: GlobusSandbox, context: TaskContext) -> None:
-    rule_id = share(principal_type=kind).execute(context)
-    assert [rule["principal_type"] for rule in rules(globus_sandbox) if rule["id"] == rule_id] == [kind]
-    delete = GlobusDeleteAccessRuleOperator(task_id="t", collection="shared", rule_id=rule_id)
-    delete.execute(context)
-    delete.execute(context)
-    assert not [rule for rule in rules(globus_sandbox) if rule["id"] == rule_id]
-
-
-@pytest.mark.usefixtures("shared")
-def test_bad_shares_are_refused(context: TaskContext) -> None:
-    for arguments in ({"principal_type": "robot"}, {"principal": "x", "permissions": "x"}, {"principal": ""}):
-        with pytest.raises(GlobusInputError):
-            share(**arguments)
-    with pytest.raises(GlobusInputError, match="knows no identity"):
-        share(principal="nobody@example.org").execute(context)
-    with pytest.raises(GlobusInputError, match="no UUID"):
-        share(principal="my group", principal_type="group").execute(context)
-    for date in ("2001-01-01", "soon", timedelta(days=-1)):
-        with pytest.raises(GlobusInputError, match="expiration date"):
-            share(principal_type="anonymous", expiration_date=date).execute(context)
-
-
-@pytest.mark.usefixtures("lab")
-def test_a_mapped_collection_cannot_be_shared(context: TaskContext) -> None:
-    with pytest.raises(GlobusError, match="sharing / of 'lab'"):
-        share(collection="lab", principal_type="anonymous").execute(context)
