@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_globus.sandbox import GlobusSandbox
-from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+from tests.e2e.runs import TaskRun
 
 if TYPE_CHECKING:
     from airflow_provider_globus.sandbox.compute.endpoint import ComputeEndpoint
+    from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+    from tests.e2e.conftest import StartAirflow
 
 pytestmark = pytest.mark.e2e
 
@@ -64,42 +64,32 @@ def hpc(globus: GlobusSandbox, tmp_path_factory: pytest.TempPathFactory) -> Comp
 
 
 @pytest.fixture(scope="module")
-def airflow(
-    globus: GlobusSandbox, hpc: ComputeEndpoint, tmp_path_factory: pytest.TempPathFactory, airflow_cache: Path
-) -> Iterator[LocalAirflow]:
-    dags = tmp_path_factory.mktemp("dags")
-    (dags / "functions.py").write_text(DAGS)
-    with LocalAirflow(dags=dags, cache=airflow_cache, connections={"globus_default": globus.connection}) as running:
+def airflow(globus: GlobusSandbox, hpc: ComputeEndpoint, start_airflow: StartAirflow) -> Iterator[LocalAirflow]:
+    with start_airflow(DAGS, globus) as running:
         # From then on the functions are registered, and a reset does not lose them.
-        running.run_dag("in_worker", {"go": str(dags)})
+        running.run_dag("in_worker", {"go": __file__})
         globus.mark()
         yield running
 
 
-class Run:
+class Run(TaskRun):
     """One run, whose function waits for a file; `trouble` is a fault of a submission."""
 
+    task_id = "work"
     numbers = iter(range(100))
 
     def __init__(self, airflow: LocalAirflow, globus: GlobusSandbox, dag_id: str, folder: Path, **trouble: Any) -> None:
-        self.airflow, self.globus, self.dag_id = airflow, globus, dag_id
+        self.globus = globus
         self.go = folder / f"go{next(self.numbers)}"
         globus.reset()
         if trouble:
             globus.faults.add({"service": "compute", "path": "/v3/endpoints/*/submit", "times": 1, **trouble})
         self.before = self._started()
-        conf = {} if dag_id == "map" else {"go": str(self.go)}
-        self.run_id = airflow.run_dag(dag_id, conf, wait=False)
-
-    def until(self, what: str, check: Any) -> Any:
-        return self.airflow.api.wait_until(what, check, 180)
-
-    def reaches(self, *states: str) -> dict[str, Any]:
-        return self.airflow.api.wait_for_task(self.dag_id, self.run_id, "work", states, timeout=300)
+        super().__init__(airflow, dag_id, {} if dag_id == "map" else {"go": str(self.go)})
 
     def ends(self) -> str:
         self.go.touch()
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=300)
+        return self.over()
 
     def executions(self) -> int:
         """How often the function itself was started."""
@@ -117,18 +107,6 @@ class Run:
         """Accepted ones; a request of an earlier test's dead worker may still arrive, and is refused."""
         sent = self.globus.journal.requests("compute", "POST", "*/submit")
         return len([e for e in sent if e.body.get("task_group_id") and (e.status or 200) < 300])
-
-    def log(self, try_number: int = 1) -> list[str]:
-        entries = self.airflow.api.logs(self.dag_id, self.run_id, "work", try_number=try_number)
-        return [str(entry["event"]) for entry in entries]
-
-    def kill_worker(self) -> None:
-        task = self.airflow.api.task_instance(self.dag_id, self.run_id, "work")
-        os.kill(task["pid"], signal.SIGKILL)
-        self.until("the next try", lambda: self.try_number() == 2)
-
-    def try_number(self) -> int:
-        return int(self.airflow.api.task_instance(self.dag_id, self.run_id, "work")["try_number"])
 
 
 #: The answer takes its time: the service accepts before the worker learns of it.
@@ -195,9 +173,9 @@ def test_marked_failed_while_deferred_the_log_says_what_runs_on(
     run.reaches("deferred")
     run.until("a look from the triggerer", run.looks)
     endpoint = next(iter(globus.world.compute.endpoints))
-    link = airflow.api.links(run.dag_id, run.run_id, "work")["Compute endpoint"]
+    link = run.links()["Compute endpoint"]
     assert link == f"{globus.url}/compute/endpoints/{endpoint}"
-    airflow.api.mark_task(run.dag_id, run.run_id, "work", "failed")
+    run.mark("failed")
     run.until("the log of the kill", lambda: any("cannot cancel a task" in line for line in run.log()))
     run.go.touch()
 
@@ -206,7 +184,7 @@ def test_cleared_while_deferred_it_runs_anew(airflow: LocalAirflow, globus: Glob
     run = Run(airflow, globus, "in_triggerer", tmp_path)
     run.reaches("deferred")
     run.until("a start", run.executions)
-    airflow.api.clear(run.dag_id, run.run_id, ["work"])
+    run.clear()
     run.until("the second start", lambda: run.executions() == 2)
     assert run.ends() == "success"
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_globus.sandbox import GlobusSandbox
-from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+from tests.e2e.runs import TaskRun
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+    from tests.e2e.conftest import StartAirflow
 
 pytestmark = pytest.mark.e2e
 
@@ -53,45 +52,33 @@ def globus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GlobusSandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(
-    globus: GlobusSandbox, tmp_path_factory: pytest.TempPathFactory, airflow_cache: Path
-) -> Iterator[LocalAirflow]:
-    dags = tmp_path_factory.mktemp("dags")
-    (dags / "transfers.py").write_text(DAGS)
-    with LocalAirflow(dags=dags, cache=airflow_cache, connections={"globus_default": globus.connection}) as running:
+def airflow(globus: GlobusSandbox, start_airflow: StartAirflow) -> Iterator[LocalAirflow]:
+    with start_airflow(DAGS, globus) as running:
         yield running
 
 
-class Run:
+class Run(TaskRun):
     """One run of one of the DAGs, with Globus holding every task until told otherwise."""
 
+    task_id = "transfer"
     numbers = iter(range(40))
 
     def __init__(self, airflow: LocalAirflow, globus: GlobusSandbox, dag_id: str) -> None:
-        self.airflow, self.globus, self.dag_id = airflow, globus, dag_id
+        self.globus = globus
         globus.reset()
         globus.clock.scale = 1.0
         globus.world.transfer.hold()
-        self.run_id = airflow.run_dag(dag_id, {"file": f"file{next(self.numbers)}"}, wait=False)
-
-    def until(self, what: str, check: Any) -> Any:
-        return self.airflow.api.wait_until(what, check, 180)
-
-    def reaches(self, *states: str) -> dict[str, Any]:
-        return self.airflow.api.wait_for_task(self.dag_id, self.run_id, "transfer", states, timeout=300)
+        super().__init__(airflow, dag_id, {"file": f"file{next(self.numbers)}"})
 
     def ends(self) -> str:
         self.globus.world.transfer.release()
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=300)
+        return self.over()
 
     def tasks(self) -> list[str]:
         return [task.status for task in self.globus.world.transfer.tasks.values()]
 
-    def link(self) -> str | None:
-        """Where the task's button leads just now."""
-        return self.airflow.api.links(self.dag_id, self.run_id, "transfer")["Globus task"]
-
     def page(self) -> str:
+        """Where the task's button has to lead."""
         (task_id,) = self.globus.world.transfer.tasks
         return f"{self.globus.url.rstrip('/')}/activity/{task_id}"
 
@@ -99,18 +86,6 @@ class Run:
         """Accepted ones; a request of an earlier test's dead worker may still arrive, and is refused."""
         sent = self.globus.journal.requests("transfer", "POST", "/v0.10/transfer")
         return len([entry for entry in sent if entry.status and entry.status < 300])
-
-    def log(self, try_number: int = 1) -> list[str]:
-        entries = self.airflow.api.logs(self.dag_id, self.run_id, "transfer", try_number=try_number)
-        return [str(entry["event"]) for entry in entries]
-
-    def kill_worker(self) -> None:
-        task = self.airflow.api.task_instance(self.dag_id, self.run_id, "transfer")
-        os.kill(task["pid"], signal.SIGKILL)
-        self.until("the next try", lambda: self.try_number() == 2)
-
-    def try_number(self) -> int:
-        return int(self.airflow.api.task_instance(self.dag_id, self.run_id, "transfer")["try_number"])
 
 
 def test_worker_killed_between_the_key_and_the_answer(airflow: LocalAirflow, globus: GlobusSandbox) -> None:
@@ -146,10 +121,10 @@ def test_an_answer_that_never_arrives(airflow: LocalAirflow, globus: GlobusSandb
 def test_marked_failed_while_deferred_the_transfer_is_cancelled(airflow: LocalAirflow, globus: GlobusSandbox) -> None:
     run = Run(airflow, globus, "in_triggerer")
     run.reaches("deferred")
-    assert run.link() == run.page()
+    assert run.links()["Globus task"] == run.page()
     # Airflow tells a trigger of the kill only once the triggerer has taken it up.
     run.until("a look from the triggerer", lambda: globus.journal.count("transfer", "GET", "*/task_list") > 1)
-    airflow.api.mark_task(run.dag_id, run.run_id, "transfer", "failed")
+    run.mark("failed")
     run.until("the cancel", lambda: run.tasks() == ["FAILED"])
 
 
@@ -158,15 +133,15 @@ def test_marked_failed_while_in_the_worker_the_transfer_is_cancelled(
 ) -> None:
     run = Run(airflow, globus, "in_worker")
     run.until("a look at the task", lambda: globus.journal.count("transfer", "GET", "*/task_list"))
-    assert run.link() == run.page()
-    airflow.api.mark_task(run.dag_id, run.run_id, "transfer", "failed")
+    assert run.links()["Globus task"] == run.page()
+    run.mark("failed")
     run.until("the cancel", lambda: run.tasks() == ["FAILED"])
 
 
 def test_cleared_while_deferred_one_new_transfer_runs(airflow: LocalAirflow, globus: GlobusSandbox) -> None:
     run = Run(airflow, globus, "in_triggerer")
     run.reaches("deferred")
-    airflow.api.clear(run.dag_id, run.run_id, ["transfer"])
+    run.clear()
     run.until("two tasks", lambda: len(run.tasks()) == 2)
     run.reaches("deferred")
     assert run.ends() == "success"
@@ -176,7 +151,7 @@ def test_cleared_while_deferred_one_new_transfer_runs(airflow: LocalAirflow, glo
 def test_cleared_after_success_it_runs_again(airflow: LocalAirflow, globus: GlobusSandbox) -> None:
     run = Run(airflow, globus, "in_triggerer")
     assert run.ends() == "success"
-    airflow.api.clear(run.dag_id, run.run_id, ["transfer"])
+    run.clear()
     run.until("the second task", lambda: len(run.tasks()) == 2)
     assert run.ends() == "success"
     assert run.tasks() == ["SUCCEEDED", "SUCCEEDED"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_globus.sandbox import GlobusSandbox
-from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+from tests.e2e.runs import PATIENCE_SECONDS, TaskRun, until
 from tests.unit.flows import APPROVAL
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+    from tests.e2e.conftest import StartAirflow
 
 pytestmark = pytest.mark.e2e
 
@@ -88,12 +87,8 @@ def globus() -> Iterator[GlobusSandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(
-    globus: GlobusSandbox, tmp_path_factory: pytest.TempPathFactory, airflow_cache: Path
-) -> Iterator[LocalAirflow]:
-    dags = tmp_path_factory.mktemp("dags")
-    (dags / "flow_runs.py").write_text(DAGS)
-    with LocalAirflow(dags=dags, cache=airflow_cache, connections={"globus_default": globus.connection}) as running:
+def airflow(globus: GlobusSandbox, start_airflow: StartAirflow) -> Iterator[LocalAirflow]:
+    with start_airflow(DAGS, globus) as running:
         yield running
 
 
@@ -102,39 +97,23 @@ def _as_new(globus: GlobusSandbox) -> None:
     globus.reset()
 
 
-class Run:
+class Run(TaskRun):
     """One run of a DAG; `trouble` is a fault of the request that starts the flow."""
 
+    task_id = "run"
+
     def __init__(self, airflow: LocalAirflow, globus: GlobusSandbox, dag_id: str, **trouble: Any) -> None:
-        self.airflow, self.globus, self.dag_id = airflow, globus, dag_id
+        self.globus = globus
         if trouble:
             globus.faults.add({"service": "flows", "path": "/flows/*/run", "times": 1, **trouble})
-        self.run_id = airflow.run_dag(dag_id, wait=False)
-
-    def until(self, what: str, check: Any) -> Any:
-        return self.airflow.api.wait_until(what, check, 180)
-
-    def state(self) -> str:
-        return str(self.airflow.api.task_instance(self.dag_id, self.run_id, "run")["state"])
+        super().__init__(airflow, dag_id)
 
     def ends(self) -> str:
         self.globus.clock.advance(HOUR + 1)
-        return self.airflow.api.wait_for_run(self.dag_id, self.run_id, timeout=600)
+        return self.over()
 
     def flow_runs(self) -> list[Any]:
         return list(self.globus.world.flows.runs.values())
-
-    def log(self, try_number: int = 1) -> list[str]:
-        entries = self.airflow.api.logs(self.dag_id, self.run_id, "run", try_number=try_number)
-        return [str(entry["event"]) for entry in entries]
-
-    def kill_worker(self) -> None:
-        task = self.airflow.api.task_instance(self.dag_id, self.run_id, "run")
-        os.kill(task["pid"], signal.SIGKILL)
-        self.until("the next try", lambda: self._try_number() == 2)
-
-    def _try_number(self) -> int:
-        return int(self.airflow.api.task_instance(self.dag_id, self.run_id, "run")["try_number"])
 
     def stored(self) -> bool:
         rows = self.airflow.query(
@@ -181,8 +160,8 @@ def test_marked_failed_while_deferred_the_run_is_cancelled(airflow: LocalAirflow
     run = Run(airflow, globus, "in_triggerer")
     run.until("a look from the triggerer", lambda: globus.journal.count("flows", "GET", "/runs/*"))
     (flow_run,) = run.flow_runs()
-    assert airflow.api.links(run.dag_id, run.run_id, "run")["Flow run"] == f"{globus.url}/runs/{flow_run.id}/logs"
-    airflow.api.mark_task(run.dag_id, run.run_id, "run", "failed")
+    assert run.links()["Flow run"] == f"{globus.url}/runs/{flow_run.id}/logs"
+    run.mark("failed")
     run.until("the cancel", lambda: flow_run.status == "FAILED")
 
 
@@ -197,9 +176,9 @@ def test_a_hundred_runs_share_the_poll(airflow: LocalAirflow, globus: GlobusSand
     def rounds() -> int:
         return int(globus.journal.count("flows", "GET", "/runs"))
 
-    airflow.api.wait_until("all to wait together", lambda: states() == {"deferred": RUNS}, 600)
+    run.until("all to wait together", lambda: states() == {"deferred": RUNS})
     before, began, first = len(globus.journal.requests("flows")), time.monotonic(), rounds()
-    airflow.api.wait_until("some rounds", lambda: rounds() >= first + 6, 12 * POLL_INTERVAL)
+    run.until("some rounds", lambda: rounds() >= first + 6)
     made, requests = rounds() - first, len(globus.journal.requests("flows")) - before
     # One list for all in a round, and the logs of at most five runs: nothing that grows with the runs. Those that began
     # to wait at different times fall into step within an interval, hence two rounds in each at most.
@@ -221,6 +200,6 @@ def test_people_answer_in_airflow(airflow: LocalAirflow, globus: GlobusSandbox) 
         api.request("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
         return True
 
-    api.wait_until("the question in Airflow", decided, 180)
-    assert api.wait_for_run("people", run_id, timeout=600) == "success"
+    until(airflow, "the question in Airflow", decided)
+    assert api.wait_for_run("people", run_id, timeout=PATIENCE_SECONDS) == "success"
     assert api.xcom("people", run_id, "done") == "yes"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.e2e.conftest import StartAirflow
+
 pytestmark = pytest.mark.e2e
 
 DAG_FILE = """
@@ -41,10 +43,8 @@ with DAG("waits"):
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory, airflow_cache: Path) -> Iterator[LocalAirflow]:
-    dags = tmp_path_factory.mktemp("dags")
-    (dags / "hello.py").write_text(DAG_FILE)
-    with LocalAirflow(dags=dags, cache=airflow_cache) as running:
+def airflow(start_airflow: StartAirflow) -> Iterator[LocalAirflow]:
+    with start_airflow(DAG_FILE) as running:
         yield running
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_globus.sandbox import GlobusSandbox
-from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+from tests.e2e.runs import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.e2e.conftest import StartAirflow
 
 pytestmark = pytest.mark.e2e
 
@@ -35,20 +37,17 @@ with DAG("many", max_active_tasks={TRANSFERS}):
 """
 
 
-def test_they_share_the_poll_and_none_fails(tmp_path: Path, airflow_cache: Path) -> None:
-    for name in ("source", "target", "dags"):
+def test_they_share_the_poll_and_none_fails(tmp_path: Path, start_airflow: StartAirflow) -> None:
+    for name in ("source", "target"):
         (tmp_path / name).mkdir()
     for number in range(TRANSFERS):
         (tmp_path / "source" / str(number)).write_text(str(number))
-    (tmp_path / "dags" / "many.py").write_text(DAG)
     with GlobusSandbox() as globus:
         for name in ("source", "target"):
             globus.add_collection(name, tmp_path / name)
         globus.settings.pending_tasks_per_identity = TRANSFERS
         globus.world.transfer.hold()
-        connections = {"globus_default": globus.connection}
-        dags = tmp_path / "dags"
-        with LocalAirflow(dags=dags, cache=airflow_cache, connections=connections, profile="default") as airflow:
+        with start_airflow(DAG, globus, profile="default") as airflow:
             run_id = airflow.run_dag("many", wait=False)
             began = time.monotonic()
 
@@ -57,9 +56,9 @@ def test_they_share_the_poll_and_none_fails(tmp_path: Path, airflow_cache: Path)
                 counted = airflow.query("select state, count(*) from task_instance where run_id = ? group by 1", run_id)
                 return dict(counted)
 
-            airflow.api.wait_until("all to wait together", lambda: states() == {"deferred": TRANSFERS}, 600)
+            until(airflow, "all to wait together", lambda: states() == {"deferred": TRANSFERS})
             globus.world.transfer.release()
-            airflow.api.wait_until("all to end", lambda: set(states()) <= {"success", "failed"}, 600)
+            until(airflow, "all to end", lambda: set(states()) <= {"success", "failed"})
             rounds = (time.monotonic() - began) / POLL_INTERVAL + 1
             ended = states()
         assert ended == {"success": TRANSFERS}

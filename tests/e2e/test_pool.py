@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_globus.sandbox import GlobusSandbox
-from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+from tests.e2e.runs import PATIENCE_SECONDS, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.e2e.conftest import StartAirflow
 
 pytestmark = pytest.mark.e2e
 
@@ -57,15 +59,9 @@ def globus(tmp_path: Path) -> GlobusSandbox:
 
 
 def test_only_a_pool_that_includes_deferred_tasks_limits_them(
-    globus: GlobusSandbox, tmp_path: Path, airflow_cache: Path
+    globus: GlobusSandbox, start_airflow: StartAirflow, tmp_path: Path
 ) -> None:
-    dags = tmp_path / "dags"
-    dags.mkdir()
-    (dags / "pools.py").write_text(DAGS)
-    with (
-        globus,
-        LocalAirflow(dags=dags, cache=airflow_cache, connections={"globus_default": globus.connection}) as airflow,
-    ):
+    with globus, start_airflow(DAGS, globus) as airflow:
         for name, includes in (("counted", True), ("uncounted", False)):
             pool = {"name": name, "slots": SLOTS, "include_deferred": includes}
             airflow.api.request("POST", "/pools", json=pool)
@@ -80,11 +76,11 @@ def test_only_a_pool_that_includes_deferred_tasks_limits_them(
             return states(dag_id, run_id).get("deferred", 0)
 
         uncounted = airflow.run_dag("uncounted", wait=False)
-        airflow.api.wait_until("all to be deferred", lambda: deferred("uncounted", uncounted) == TRANSFERS, 300)
+        until(airflow, "all to be deferred", lambda: deferred("uncounted", uncounted) == TRANSFERS)
         before = set(globus.world.transfer.tasks)
 
         counted = airflow.run_dag("counted", wait=False)
-        airflow.api.wait_until("the slots to be taken", lambda: deferred("counted", counted) == SLOTS, 300)
+        until(airflow, "the slots to be taken", lambda: deferred("counted", counted) == SLOTS)
         # Once the scheduler has run another DAG from its begin to its end, it has passed over the other transfers.
         airflow.run_dag("another")
         found = states("counted", counted)
@@ -94,7 +90,7 @@ def test_only_a_pool_that_includes_deferred_tasks_limits_them(
 
         globus.world.transfer.release()
         for dag_id, run_id in (("counted", counted), ("uncounted", uncounted)):
-            assert airflow.api.wait_for_run(dag_id, run_id, timeout=600) == "success"
+            assert airflow.api.wait_for_run(dag_id, run_id, timeout=PATIENCE_SECONDS) == "success"
         ours = [task for task_id, task in globus.world.transfer.tasks.items() if task_id not in before]
         assert len(ours) == TRANSFERS
         begun = sorted(task.request_time for task in ours)

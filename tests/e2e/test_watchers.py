@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_globus.sandbox import GlobusSandbox
-from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+from tests.e2e.runs import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from airflow_provider_globus.sandbox.local_airflow import LocalAirflow
+    from tests.e2e.conftest import StartAirflow
 
 pytestmark = pytest.mark.e2e
 
@@ -75,15 +78,10 @@ def globus(inbox: Path) -> Iterator[GlobusSandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(
-    globus: GlobusSandbox, tmp_path_factory: pytest.TempPathFactory, airflow_cache: Path
-) -> Iterator[LocalAirflow]:
-    dags = tmp_path_factory.mktemp("dags")
-    (dags / "watching.py").write_text(DAGS)
-    connections = {"globus_default": globus.connection}
+def airflow(globus: GlobusSandbox, start_airflow: StartAirflow) -> Iterator[LocalAirflow]:
     # A killed triggerer's watchers are otherwise taken over after half a minute.
     env = {"AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5", "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1"}
-    with LocalAirflow(dags=dags, cache=airflow_cache, connections=connections, env=env) as running:
+    with start_airflow(DAGS, globus, env=env) as running:
         yield running
 
 
@@ -105,7 +103,7 @@ def test_a_hundred_files_are_a_hundred_events_while_triggerers_die(
     for dag_id in ("take_in", "read"):
         airflow.api.wait_for_dag(dag_id)
         airflow.api.unpause(dag_id)
-    airflow.api.wait_until("two watchers", lambda: watching(airflow), 180)
+    until(airflow, "two watchers", lambda: watching(airflow))
     names = [f"{number:03}.h5" for number in range(FILES)]
     landing = threading.Thread(target=land, args=(inbox, names))
     landing.start()
@@ -115,17 +113,17 @@ def test_a_hundred_files_are_a_hundred_events_while_triggerers_die(
         airflow.kill("triggerer")
         airflow.start_component("triggerer")
     landing.join()
-    airflow.api.wait_until("all files", lambda: told(airflow, "scans").keys() >= {*names}, 300)
+    until(airflow, "all files", lambda: told(airflow, "scans").keys() >= {*names})
     (inbox / "last.h5").write_text("after the storm")
-    airflow.api.wait_until("one more", lambda: "last.h5" in told(airflow, "scans"), 180)
+    until(airflow, "one more", lambda: "last.h5" in told(airflow, "scans"))
     assert told(airflow, "scans") == Counter([*names, "last.h5"])
     assert told(airflow, "notes") == Counter()
-    airflow.api.wait_until("the DAG to hear of each", lambda: heard(airflow) >= {*names, "last.h5"}, 180)
+    until(airflow, "the DAG to hear of each", lambda: heard(airflow) >= {*names, "last.h5"})
 
 
 def wait_for_the_next_event(airflow: LocalAirflow) -> None:
     before = told(airflow, "scans").total()
-    airflow.api.wait_until("the next event", lambda: told(airflow, "scans").total() > before, 180)
+    until(airflow, "the next event", lambda: told(airflow, "scans").total() > before)
 
 
 def land(inbox: Path, names: list[str]) -> None:
