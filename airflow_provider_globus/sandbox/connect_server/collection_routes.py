@@ -24,6 +24,7 @@ from airflow_provider_globus.sandbox.connect_server.collections import apply, ch
 from airflow_provider_globus.sandbox.connect_server.errors import invalid_input, not_found, permission_denied, refusal
 from airflow_provider_globus.sandbox.connect_server.gateway_routes import find_gateway
 from airflow_provider_globus.sandbox.connect_server.login import login_detail
+from airflow_provider_globus.sandbox.connect_server.models import lets_in
 from airflow_provider_globus.sandbox.errors import NotServed, ServiceError
 from airflow_provider_globus.sandbox.service import Answer, Basis, Route
 from airflow_provider_globus.sandbox.storage import StorageError
@@ -232,8 +233,9 @@ def _require_sharing(
         raise invalid_input([("collection_base_path", f"{error.message} ({error.code})")]) from None
     if not found.is_dir:
         raise invalid_input([("collection_base_path", "Not a directory.")])
-    allow, deny = policy_of(mapped, "sharing_users_allow") or (), policy_of(mapped, "sharing_users_deny") or ()
-    if account in deny or (allow and account not in allow):
+    allow, deny = policy_of(mapped, "sharing_users_allow"), policy_of(mapped, "sharing_users_deny")
+    groups = (policy_of(mapped, "policies") or {}).get("sharing_groups_allow")
+    if not lets_in(account, users=allow, not_users=deny, groups=groups):
         raise permission_denied(f"The account {account} may not create guest collections on this collection")
     if not server.restricted("rw", mapped, collection.owner_id, collection.base_path):
         raise permission_denied(f"The storage gateway restricts access to {collection.base_path}")

@@ -12,7 +12,7 @@ from airflow_provider_globus.sandbox.connect_server.mapping import IdentityMappe
 from airflow_provider_globus.sandbox.connect_server.restrictions import PathRules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_globus.sandbox.storage import Storage
 
@@ -123,8 +123,8 @@ class StorageGateway:
 
     def admits_account(self, account: str) -> bool:
         """Whether a local account may be used."""
-        allow, deny = self.fields.get("users_allow") or (), self.fields.get("users_deny") or ()
-        return account not in deny and (not allow or account in allow)
+        allow, deny = self.fields.get("users_allow"), self.fields.get("users_deny")
+        return lets_in(account, users=allow, not_users=deny, groups=self.policies.get("groups_allow"))
 
     @cached_property
     def mapper(self) -> IdentityMapper:
@@ -177,6 +177,17 @@ class SharingPolicy:
     collection_id: str
     restrict_paths: dict[str, Any]
     users: tuple[str, ...] | None = None
+
+
+def lets_in(
+    account: str, *, users: Iterable[str] | None, not_users: Iterable[str] | None, groups: Iterable[str] | None
+) -> bool:
+    """Whether a local account is let in by lists of accounts and of Unix groups that are, and of accounts that are not.
+
+    The sandbox's accounts are in no Unix group: a list of groups that are let in lets in none, and one of groups that
+    are not keeps none out.
+    """
+    return account not in (not_users or ()) and (not (users or groups) or account in (users or ()))
 
 
 def lacking_numbers(fields: Mapping[str, Any]) -> list[str]:

@@ -77,7 +77,19 @@ def test_a_transfer_goes_on_once_the_mapping_is_mended(site: Site) -> None:
     assert (site.folder / "new").read_text() == "alpha/a.txt"
 
 
-@pytest.mark.parametrize("changes", [{"users_deny": ["ada"]}, {"users_allow": ["bob"]}])
+def groups(kind: str, **lists: list[str]) -> dict[str, Any]:
+    """Policies with lists of Unix groups; no account of the sandbox is in any."""
+    return {"policies": {"DATA_TYPE": f"posix_{kind}_policies#1.0.0", **lists}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"users_deny": ["ada"]},
+        {"users_allow": ["bob"]},
+        {"users_allow": ["bob"], **groups("storage", groups_allow=["lab"])},
+    ],
+)
 def test_accounts_are_let_in_or_not(site: Site, denied: Denied, changes: Any) -> None:
     gateway_id = site.gateway()
     collection = site.mapped(gateway_id)
@@ -86,6 +98,15 @@ def test_accounts_are_let_in_or_not(site: Site, denied: Denied, changes: Any) ->
     detail = login_detail(denied(lambda: site.names(collection, who=ADA)))
     assert detail == {"DATA_TYPE": "invalid_user#1.0.0", "usernames": ["ada"]}
     assert site.names(collection, who=BOB)
+
+
+def test_unix_groups_that_are_let_in_or_not(site: Site, denied: Denied) -> None:
+    gateway_id = site.gateway()
+    collection = site.mapped(gateway_id)
+    patch(site, gateway_id, **groups("storage", groups_deny=["guests"]))
+    assert site.names(collection, who=ADA)
+    patch(site, gateway_id, **groups("storage", groups_allow=["lab"]))
+    assert login_detail(denied(lambda: site.names(collection, who=ADA)))["usernames"] == ["ada"]
 
 
 def test_domains_are_let_in_or_not(site: Site, denied: Denied, refused: Refused) -> None:
@@ -222,7 +243,14 @@ def test_sharing_has_to_be_allowed(site: Site, refused: Refused, denied: Denied,
     assert site.names(guest, who=ADA) == ["alpha", "beta"]
 
 
-@pytest.mark.parametrize("changes", [{"sharing_users_deny": ["ada"]}, {"sharing_users_allow": ["bob"]}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sharing_users_deny": ["ada"]},
+        {"sharing_users_allow": ["bob"]},
+        {"sharing_users_allow": ["bob"], **groups("collection", sharing_groups_allow=["lab"])},
+    ],
+)
 def test_who_may_share(site: Site, refused: Refused, posix: str, changes: Any) -> None:
     guest = site.guest(posix, who=ADA)
     site.gcs().update_collection(posix, {"DATA_TYPE": COLLECTION, **changes})
@@ -231,6 +259,13 @@ def test_who_may_share(site: Site, refused: Refused, posix: str, changes: Any) -
     assert site.guest(posix, who=BOB)
     # It is about making them: what was shared before stays so.
     assert site.names(guest, who=ADA)
+
+
+def test_unix_groups_that_may_share(site: Site, refused: Refused, posix: str) -> None:
+    said = groups("collection", sharing_groups_allow=["lab"])
+    site.gcs().update_collection(posix, {"DATA_TYPE": COLLECTION, **said})
+    error = refused(lambda: site.guest(posix, who=ADA))
+    assert (error.http_status, error.code) == (403, "permission_denied")
 
 
 def test_what_may_be_shared(site: Site, refused: Refused, denied: Denied, posix: str) -> None:

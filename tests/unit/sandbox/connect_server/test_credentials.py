@@ -92,7 +92,8 @@ def test_a_posix_credential_holds_nothing(site: Site) -> None:
 @pytest.mark.parametrize("connector_id", POLICY_PREFIXES)
 def test_every_connector_takes_its_credentials(site: Site, refused: Refused, connector_id: str) -> None:
     storage = policies(schemas.versions(policies_type(connector_id, "storage"))[-1])
-    storage = {name: value for name, value in storage.items() if name != "s3_requester_pays"}
+    # Ada is in no Unix group, so nobody may be let in by one.
+    storage = {name: value for name, value in storage.items() if name not in ("s3_requester_pays", "groups_allow")}
     gateway = gateway_document(connector_id=connector_id, policies=storage)
     gateway_id = site.gcs().create_storage_gateway(gateway)["id"]
     for data_type in schemas.versions(policies_type(connector_id, "user_credential")):
