@@ -13,8 +13,9 @@ SEEN   := .conformance
 # Airflow starts twice as slowly without compiled bytecode, and pip's own check for newer versions is noise.
 PIP    := install --quiet --compile --disable-pip-version-check
 
-# Tests wait for answers half of their time, so two processes share a processor, a file at a time.
-APART := -n $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN)) --dist loadfile
+# Tests wait for answers half of their time, so two processes share a processor, a file at a time, in the order given:
+# folders with long files come first.
+APART := -n $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN)) --dist loadfile --no-loadscope-reorder
 # A real Airflow mostly waits, but two of the files let hundreds of tasks wait: three files at a time.
 BESIDE := -n 3 --dist loadfile
 
@@ -39,14 +40,14 @@ demo: $(STAMP)  ## run the first pipeline on real files in a real Airflow (UI=1 
 	$(BIN)/python -m airflow_provider_globus.sandbox.demo $(if $(DAG),--dag $(DAG)) $(if $(UI),--ui)
 
 test: $(STAMP)  ## run all tests
-	$(BIN)/pytest $(APART) tests/unit tests/dags tests/docs tests/notebooks
+	$(BIN)/pytest $(APART) tests/docs tests/notebooks tests/dags tests/unit
 	$(MAKE) conformance
 	$(BIN)/pytest $(BESIDE) tests/e2e tests/tutorial
 	$(BIN)/pytest tests/browser
 	$(BIN)/pytest tests/endpoint
 
 test-lowest: $(LOWEST)/.installed  ## run what depends on Airflow with the lowest supported one
-	$(LOWEST)/bin/pytest $(APART) tests/unit tests/dags/test_example_dags.py $(addprefix --ignore tests/unit/,sandbox compute jobs hooks)
+	$(LOWEST)/bin/pytest $(APART) tests/dags/test_example_dags.py tests/unit $(addprefix --ignore tests/unit/,sandbox compute jobs hooks)
 
 conformance: $(STAMP) cli javascript  ## compare the sandbox with recordings, schemas and official clients, in one table
 	rm -rf $(SEEN)
