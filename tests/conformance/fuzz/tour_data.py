@@ -81,7 +81,7 @@ def connect_server(site: Site, s3_url: str) -> None:
         "allowed_domains": ["clients.auth.globus.org", "example.org"],
         "restrict_paths": {"DATA_TYPE": "path_restrictions#1.0.0", "read_write": ["/"], "none": ["/folder/deep"]},
         "users_deny": ["root"],
-        "policies": {"DATA_TYPE": "posix_storage_policies#1.0.0", "groups_allow": ["lab"]},
+        "policies": {"DATA_TYPE": "posix_storage_policies#1.0.0", "groups_deny": ["lab"]},
     }
     s3 = {
         "DATA_TYPE": "s3_storage_policies#1.3.0",
@@ -123,7 +123,7 @@ def connect_server(site: Site, s3_url: str) -> None:
         "enable_https": True,
         "keywords": ["a"],
         "sharing_restrict_paths": {"DATA_TYPE": "path_restrictions#1.0.0", "read": ["/"]},
-        "policies": {"DATA_TYPE": "posix_collection_policies#1.1.0", "sharing_groups_allow": ["lab"]},
+        "policies": {"DATA_TYPE": "posix_collection_policies#1.1.0", "sharing_groups_deny": ["lab"]},
     }
     plain: dict[str, Any] = {
         name: value for name, value in collection.items() if name not in ("policies", "sharing_restrict_paths")
