@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.exceptions import GlobusConflictError, GlobusNotFoundError
+from airflow_provider_globus.exceptions import GlobusConflictError
 from airflow_provider_globus.ids import is_uuid
 from airflow_provider_globus.moments import instant, point_in_time
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.operators.principals import identity_id
-from airflow_provider_globus.operators.rules import id_of_rule
+from airflow_provider_globus.operators.rules import GlobusDeleteRuleOperator
 from airflow_provider_globus.paths import check_path
 
 if TYPE_CHECKING:
@@ -143,37 +143,23 @@ class GlobusCreateAccessRuleOperator(GlobusOperator):
         return when.astimezone(UTC).isoformat(timespec="seconds")
 
 
-class GlobusDeleteAccessRuleOperator(GlobusOperator):
+class GlobusDeleteAccessRuleOperator(GlobusDeleteRuleOperator):
     """
     Stop sharing: delete an access rule. Returns ``rule_id`` and ``action``: ``deleted`` or ``absent``.
 
     :param collection: the guest collection: UUID, alias of the connection, or unique display name.
-    :param rule_id: id of the rule, or what ``GlobusCreateAccessRuleOperator`` returned.
-    :param ignore_missing: succeed when there is no such rule (any more).
     """
 
-    template_fields: Sequence[str] = ("collection", "rule_id", "globus_conn_id")
+    template_fields: Sequence[str] = ("collection", *GlobusDeleteRuleOperator.template_fields)
+    kind = "access rule"
 
-    def __init__(
-        self, *, collection: str, rule_id: str | Mapping[str, Any], ignore_missing: bool = True, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, collection: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.collection = collection
-        self.rule_id = rule_id
-        self.ignore_missing = ignore_missing
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Delete the rule."""
-        rule_id = id_of_rule(self, self.rule_id)
+    def delete(self, rule_id: str) -> None:
+        """Ask Transfer to."""
         collection_id = self.hook.use_collection(self.collection)
         client = self.hook.transfer_client()
         doing = f"deleting the access rule {rule_id} of {self.collection!r}"
-        try:
-            self.hook.call(doing, client.delete_endpoint_acl_rule, collection_id, rule_id)
-        except GlobusNotFoundError:
-            if not self.ignore_missing:
-                raise
-            self.log.info("There is no access rule %s (any more).", rule_id)
-            return {"rule_id": rule_id, "action": "absent"}
-        self.log.info("Deleted the access rule %s.", rule_id)
-        return {"rule_id": rule_id, "action": "deleted"}
+        self.hook.call(doing, client.delete_endpoint_acl_rule, collection_id, rule_id)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_globus.exceptions import GlobusJobLostError, GlobusNotFoundError, GlobusUnavailableError
+from airflow_provider_globus.exceptions import GlobusJobLostError, GlobusUnavailableError
 from airflow_provider_globus.looks import look_for
 from airflow_provider_globus.moments import instant, point_in_time
 from airflow_provider_globus.operators.base import GlobusOperator
 from airflow_provider_globus.operators.principals import identity_id
-from airflow_provider_globus.operators.rules import id_of_rule
+from airflow_provider_globus.operators.rules import GlobusDeleteRuleOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -148,37 +148,18 @@ class GlobusCreatePauseRuleOperator(GlobusOperator):
             return self.hook.call(doing, client.endpoint_manager_update_pause_rule, rule["id"], document)
 
 
-class GlobusDeletePauseRuleOperator(GlobusOperator):
-    """
-    Let users go on: delete a pause rule. Returns ``rule_id`` and ``action``: ``deleted`` or ``absent``.
+class GlobusDeletePauseRuleOperator(GlobusDeleteRuleOperator):
+    """Let users go on: delete a pause rule. Returns ``rule_id`` and ``action``: ``deleted`` or ``absent``."""
 
-    :param rule_id: id of the rule, or what ``GlobusCreatePauseRuleOperator`` returned.
-    :param ignore_missing: succeed when there is no such rule (any more).
-    """
+    kind = "pause rule"
 
-    template_fields: Sequence[str] = ("rule_id", "globus_conn_id")
-
-    def __init__(self, *, rule_id: str | Mapping[str, Any], ignore_missing: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rule_id = rule_id
-        self.ignore_missing = ignore_missing
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Delete the rule."""
+    def delete(self, rule_id: str) -> None:
+        """Ask Transfer to."""
         from airflow_provider_globus.hooks.activity import MANAGER, needs_role
 
-        rule_id = id_of_rule(self, self.rule_id)
         client = self.hook.transfer_client()
-        try:
-            with needs_role(MANAGER, f"the collection of pause rule {rule_id}"):
-                self.hook.call(f"deleting the pause rule {rule_id}", client.endpoint_manager_delete_pause_rule, rule_id)
-        except GlobusNotFoundError:
-            if not self.ignore_missing:
-                raise
-            self.log.info("There is no pause rule %s (any more).", rule_id)
-            return {"rule_id": rule_id, "action": "absent"}
-        self.log.info("Deleted the pause rule %s.", rule_id)
-        return {"rule_id": rule_id, "action": "deleted"}
+        with needs_role(MANAGER, f"the collection of pause rule {rule_id}"):
+            self.hook.call(f"deleting the pause rule {rule_id}", client.endpoint_manager_delete_pause_rule, rule_id)
 
 
 def _changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
